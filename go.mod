@@ -1,0 +1,3 @@
+module simone
+
+go 1.26

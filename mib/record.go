@@ -1,0 +1,140 @@
+package mib
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+)
+
+// RecordKind says what a record of the report log tells.
+type RecordKind byte
+
+// The kinds of record. Wire numbers are never reused.
+const (
+	RecordSample  RecordKind = 1 // a node answered at a slot; Payload is a packed Sample
+	RecordAdded   RecordKind = 2 // a row came into the support list or got a newer epoch; Payload is empty
+	RecordRemoved RecordKind = 3 // a row left the support list
+	RecordFailing RecordKind = 4 // a node that answered before does not answer
+	RecordBack    RecordKind = 5 // a failing node answers again
+)
+
+// Record is one entry of an ILM's report log (simoneReportTable).
+type Record struct {
+	Seq     uint32 // 1, 2, ... within one incarnation of the log
+	Kind    RecordKind
+	Node    NodeID
+	Slot    uint32
+	Age     time.Duration // from the event until the record was read
+	Payload []byte
+}
+
+// Append packs all of the record but its sequence number, which is the
+// index of its row.
+func (r Record) Append(b []byte) []byte {
+	b = append(b, byte(r.Kind))
+	b = binary.AppendUvarint(b, uint64(r.Node))
+	b = binary.AppendUvarint(b, uint64(r.Slot))
+	b = binary.AppendUvarint(b, uint64(max(r.Age.Microseconds(), 0)))
+	return append(b, r.Payload...)
+}
+
+// ParseRecord unpacks a record; its payload aliases b.
+func ParseRecord(seq uint32, b []byte) (Record, error) {
+	r := reader{b: b}
+	rec := Record{
+		Seq:  seq,
+		Kind: RecordKind(r.byte()),
+		Node: NodeID(r.uvarint(1<<32-1, "node")),
+		Slot: uint32(r.uvarint(1<<32-1, "slot")),
+		Age:  time.Duration(r.uvarint(1<<50, "age")) * time.Microsecond,
+	}
+	rec.Payload = r.b
+	if r.err != nil {
+		return Record{}, fmt.Errorf("report record %d: %w", seq, r.err)
+	}
+	return rec, nil
+}
+
+// Sample is what one poll of one node brought.
+type Sample struct {
+	RTT    time.Duration // from sending to the kernel's receive time stamp
+	Cost   time.Duration // CPU time the poll took at the manager
+	Values []MetricValue
+}
+
+// MetricValue is one metric of one instance.
+type MetricValue struct {
+	Metric   uint32 // a number of the metric registry
+	Instance uint32 // 0 for a scalar, else the last part of the instance
+	Value    float64
+}
+
+// Append packs the sample.
+func (s Sample) Append(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(max(s.RTT.Microseconds(), 0)))
+	b = binary.AppendUvarint(b, uint64(max(s.Cost.Microseconds(), 0)))
+	b = binary.AppendUvarint(b, uint64(len(s.Values)))
+	for _, v := range s.Values {
+		b = binary.AppendUvarint(b, uint64(v.Metric))
+		b = binary.AppendUvarint(b, uint64(v.Instance))
+		b = appendFloat(b, v.Value)
+	}
+	return b
+}
+
+// ParseSample unpacks a sample.
+func ParseSample(b []byte) (Sample, error) {
+	r := reader{b: b}
+	s := Sample{
+		RTT:  time.Duration(r.uvarint(1<<50, "round trip")) * time.Microsecond,
+		Cost: time.Duration(r.uvarint(1<<50, "cost")) * time.Microsecond,
+	}
+	n := r.uvarint(uint64(len(b)), "number of values")
+	if r.err == nil && n > 0 {
+		s.Values = make([]MetricValue, 0, n)
+	}
+	for ; n > 0 && r.err == nil; n-- {
+		v := MetricValue{
+			Metric:   uint32(r.uvarint(1<<32-1, "metric")),
+			Instance: uint32(r.uvarint(1<<32-1, "instance")),
+		}
+		v.Value = r.float()
+		s.Values = append(s.Values, v)
+	}
+	if r.err != nil {
+		return Sample{}, fmt.Errorf("sample: %w", r.err)
+	}
+	return s, nil
+}
+
+// appendFloat writes whole numbers, which most metrics are, as a varint and
+// others as eight octets.
+func appendFloat(b []byte, f float64) []byte {
+	if n := int64(f); float64(n) == f && n > -1<<53 && n < 1<<53 {
+		return binary.AppendVarint(append(b, 0), n)
+	}
+	return binary.BigEndian.AppendUint64(append(b, 1), math.Float64bits(f))
+}
+
+func (r *reader) float() float64 {
+	switch k := r.byte(); k {
+	case 0:
+		return float64(r.varint())
+	case 1:
+		if r.err == nil && len(r.b) < 8 {
+			r.err = errShort
+		}
+		if r.err != nil {
+			return 0
+		}
+		f := math.Float64frombits(binary.BigEndian.Uint64(r.b))
+		r.b = r.b[8:]
+		return f
+	default:
+		if r.err == nil {
+			r.err = fmt.Errorf("unknown number form %d", k)
+		}
+		return 0
+	}
+}

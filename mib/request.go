@@ -1,0 +1,52 @@
+package mib
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// Verb is a PDU's tag (RFC 3416, 3).
+type Verb byte
+
+// The verbs of SNMP.
+const (
+	VerbGet      Verb = 0xa0
+	VerbGetNext  Verb = 0xa1
+	VerbResponse Verb = 0xa2
+	VerbSet      Verb = 0xa3
+	VerbTrapV1   Verb = 0xa4
+	VerbGetBulk  Verb = 0xa5
+	VerbInform   Verb = 0xa6
+	VerbTrap     Verb = 0xa7
+	VerbReport   Verb = 0xa8
+)
+
+// Request is one question to one agent, as a manager puts it to its poller.
+type Request struct {
+	Address        netip.AddrPort
+	Credential     string // a name in the poller's keyring, never a secret
+	Verb           Verb
+	NonRepeaters   int // GetBulk only
+	MaxRepetitions int // GetBulk only
+	Vars           []Variable
+	Timeout        time.Duration // for each attempt; 0 is the poller's default
+	Retries        int           // further attempts after the first
+}
+
+// Response is what became of a Request. If Err is nil the agent answered, and
+// Status and Index say how; Vars are then valid and belong to the receiver.
+type Response struct {
+	Err      error // ErrTimeout, or why nothing could be sent
+	Status   ErrorStatus
+	Index    int // from 1, as on the wire; 0 is no single variable
+	Vars     []Variable
+	Sent     time.Time // of the attempt that was answered
+	Received time.Time // the kernel's receive time stamp where there is one
+}
+
+// RTT is the time from the last attempt to its answer.
+func (r *Response) RTT() time.Duration { return r.Received.Sub(r.Sent) }
+
+// ErrTimeout says that no attempt was answered in time.
+var ErrTimeout = errors.New("no answer")
