@@ -1,0 +1,149 @@
+package reconfig
+
+import (
+	"time"
+
+	"simone/mib"
+)
+
+// Event is something that happened, told to Engine.Step. Every event says
+// when; instants never go backwards.
+type Event interface{ at() Instant }
+
+// At is when an event happened.
+type At struct{ Now Instant }
+
+func (a At) at() Instant { return a.Now }
+
+// Restarted is the first event of an Engine's life: the manager runs and may
+// act. Restored says that its store came from a backup.
+type Restarted struct {
+	At
+	Restored bool
+}
+
+// Ticked says that time has passed; due at the latest at Engine.Deadline.
+type Ticked struct{ At }
+
+// ChildReported answers a Probe: the child lives, and this is its state.
+type ChildReported struct {
+	At
+	Action ActionID // the Probe it answers
+	Child  mib.NodeID
+	Report Report
+}
+
+// ChildSilent says that the child is known to be gone (it said so, or the
+// host saw it), without waiting for probes to miss.
+type ChildSilent struct {
+	At
+	Child mib.NodeID
+}
+
+// LogRead answers a ReadLog.
+type LogRead struct {
+	At
+	Action      ActionID
+	Child       mib.NodeID
+	Incarnation uint64
+	Records     []mib.Record // in order of Seq; records that fell off the log are missing
+}
+
+// NodeJoined adds a node to the inventory, or changes what is known of it. A
+// zero ID asks for the next free one; a node with a known UUID, or without
+// UUID a known Key, keeps its ID.
+type NodeJoined struct {
+	At
+	Node Node // only the inventory's part is read
+}
+
+// NodeLeft takes a node out of the inventory for good.
+type NodeLeft struct {
+	At
+	Node mib.NodeID
+}
+
+// ActionDone says that an action with an ID has had its effect.
+type ActionDone struct {
+	At
+	Action ActionID
+}
+
+// ActionFailed says that an action with an ID failed, or may have.
+type ActionFailed struct {
+	At
+	Action ActionID
+	Why    Failure
+	Text   string
+}
+
+// Failure is why an action failed.
+type Failure uint8
+
+// The failures.
+const (
+	TimedOut   Failure = 1 + iota // no answer: the effect may still come
+	FenceStale                    // the target has seen a higher fence
+	EpochStale                    // the target has seen a newer epoch for a row (or its tombstone)
+	NotHeld                       // the target lacks the credential, profile or room for a row
+	Malformed                     // the target could make no sense of it
+)
+
+func (f Failure) String() string {
+	return [...]string{"unknown", "timed out", "fence is stale", "epoch is stale", "credential, profile or room not held", "malformed"}[min(int(f), 5)]
+}
+
+// OperatorAsked carries an operator's wish.
+type OperatorAsked struct {
+	At
+	Ask  Ask
+	Node mib.NodeID // of Drain, Undrain, Pin, Unpin
+}
+
+// Ask is what an operator can ask for.
+type Ask uint8
+
+// The asks.
+const (
+	AskTrigger Ask = 1 + iota // run a round now
+	AskPause                  // stop planned moves; failover goes on
+	AskResume
+	AskDrain // hand everything this ILM has to others and give it nothing
+	AskUndrain
+	AskPin // leave this node where it is, whatever the policy says
+	AskUnpin
+)
+
+// Tuned changes the settings at run time.
+type Tuned struct {
+	At
+	Settings Settings
+}
+
+// Report is what a manager reads of a child at each probe.
+type Report struct {
+	Fence       mib.Fence
+	Active      bool    // the child is an ILM
+	Windows     uint32  // trigger windows that it has completed since it became one
+	Temperature float64 // stu, of the last window
+	Weighted    float64 // stu, with history
+	Latency     time.Duration
+	Intrusion   float64 // percent
+	Utilisation float64 // 0..1
+	Digest      mib.Digest
+	Log         Cursor // incarnation and head of its report log
+	Lease       time.Duration
+	Capacity    int // rows; 0: not said
+
+	Full bool // Rows is the whole support list; else those asked for that it has
+	Rows []RowReport
+}
+
+// RowReport is one row of a child's support list.
+type RowReport struct {
+	Row     mib.SupportRow // Epoch, Slot (the next that is not concluded) and Due; all of it in a full report
+	First   uint32         // first slot sampled under this row, 0: none
+	Samples uint32         // since the row was created
+	Failing bool
+	Cost    time.Duration
+}

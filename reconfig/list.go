@@ -1,0 +1,506 @@
+package reconfig
+
+import (
+	"cmp"
+	"container/heap"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"simone/mib"
+)
+
+// ListState is what a manager keeps of its support list across restarts.
+type ListState struct {
+	Active   bool // it is an ILM
+	Settings IlmSettings
+	Fence    mib.Fence
+	FenceSum uint64 // what the SET at Fence said
+	Rows     map[mib.NodeID]ListRow
+	Tombs    map[mib.NodeID]mib.Epoch
+}
+
+// ListRow is the durable part of one row.
+type ListRow struct {
+	Row  mib.SupportRow // Slot and Due are of the time when it was staged
+	Zero Instant        // when slot 0 was due
+}
+
+// ListChange is one transaction on a list's store: fence and effect together.
+type ListChange struct {
+	Active   bool
+	Settings IlmSettings
+	Fence    mib.Fence
+	FenceSum uint64
+	Rows     []ListRow       // put
+	Removed  []mib.NodeID    // delete
+	Tombs    []mib.Tombstone // put
+	Ack      Cursor          // trim the log to here; not durable
+
+	undo *ListChange
+}
+
+// ListLimits bound a list.
+type ListLimits struct {
+	Capacity    int // rows
+	LogRecords  int // records kept until acknowledged
+	Incarnation uint64
+	// Holds says whether this manager holds what a row needs: its profile,
+	// its credential, a usable address. The error says which and why.
+	Holds func(mib.SupportRow) error
+}
+
+// Refusal is why a list refused a control SET. Nothing has changed.
+type Refusal struct {
+	Why  Failure
+	Text string
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+// List is a manager's own support list: what its parent told it to poll,
+// when each node is due, and the report log that its parent reads.
+type List struct {
+	limits ListLimits
+	state  ListState
+	rows   map[mib.NodeID]*entry
+	ids    []mib.NodeID // sorted
+	queue  dueQueue
+	digest mib.Digest
+	log    Log
+	// Counts of what was refused or passed over, for the MIB.
+	StaleFences, RefusedRows, SkippedPolls uint64
+}
+
+// entry is one row with what was learned of the node.
+type entry struct {
+	ListRow
+	next     uint32  // the next slot to poll
+	at       Instant // when it is due
+	heapAt   int
+	flying   uint32 // slot of the poll that is out; 0: none
+	first    uint32
+	samples  uint32
+	failures uint32 // polls in a row without an answer
+	failing  bool
+	lastAt   Instant // last answer
+	rtt      time.Duration
+	jitter   time.Duration
+	cost     time.Duration
+	polls    uint64
+	lost     uint64
+}
+
+// NewList makes a list from what the store kept; now is the present.
+func NewList(state ListState, limits ListLimits, now Instant) *List {
+	l := &List{limits: limits, state: state, rows: make(map[mib.NodeID]*entry, len(state.Rows))}
+	if l.state.Rows == nil {
+		l.state.Rows = make(map[mib.NodeID]ListRow)
+	}
+	if l.state.Tombs == nil {
+		l.state.Tombs = make(map[mib.NodeID]mib.Epoch)
+	}
+	l.log = newLog(limits.Incarnation, limits.LogRecords)
+	for _, r := range state.Rows {
+		l.put(r, now)
+	}
+	return l
+}
+
+// Plan checks a control SET and gives the change to be made durable. A nil
+// change without a refusal repeats what was done already: answer it again.
+func (l *List) Plan(now Instant, set ControlSet) (*ListChange, *Refusal) {
+	sum := set.sum()
+	switch c := set.Fence.Compare(l.state.Fence); {
+	case c < 0:
+		l.StaleFences++
+		return nil, &Refusal{FenceStale, fmt.Sprintf("the fence (%v) is lower than the one seen (%v)", set.Fence, l.state.Fence)}
+	case c == 0 && (sum != l.state.FenceSum || set.Fence.Parent != l.state.Fence.Parent):
+		l.StaleFences++
+		return nil, &Refusal{FenceStale, fmt.Sprintf("the fence (%v) was used already, with other content or by parent %d", set.Fence, l.state.Fence.Parent)}
+	case c == 0:
+		return nil, nil
+	}
+	ch := &ListChange{
+		Active: l.state.Active, Settings: l.state.Settings, Fence: set.Fence, FenceSum: sum,
+		undo: &ListChange{
+			Active: l.state.Active, Settings: l.state.Settings, Fence: l.state.Fence, FenceSum: l.state.FenceSum,
+		},
+	}
+	switch set.Verb {
+	case Claim:
+	case Promote:
+		ch.Active, ch.Settings = true, set.Settings
+	case Demote:
+		if len(l.rows) > 0 {
+			return nil, &Refusal{Malformed, fmt.Sprintf("%d nodes are still on the support list: release them before the demotion", len(l.rows))}
+		}
+		ch.Active = false
+	case Acknowledge:
+		ch.Ack = set.Cursor
+	case Stage, Release:
+		if ref := l.planRows(now, set.Apply, ch); ref != nil {
+			l.RefusedRows++
+			return nil, ref
+		}
+	default:
+		return nil, &Refusal{Malformed, fmt.Sprintf("unknown control verb %d", set.Verb)}
+	}
+	return ch, nil
+}
+
+func (l *List) planRows(now Instant, a mib.Apply, ch *ListChange) *Refusal {
+	if !l.state.Active {
+		return &Refusal{Malformed, "this node is not an ILM: promote it first (simoneIlmAdminStatus up)"}
+	}
+	fresh := 0
+	for _, r := range a.Stage {
+		if err := validRow(r); err != nil {
+			return &Refusal{Malformed, err.Error()}
+		}
+		old, have := l.rows[r.Node]
+		if t := l.state.Tombs[r.Node]; !t.Less(r.Epoch) {
+			return &Refusal{EpochStale, fmt.Sprintf("node %d: epoch %v is not above its tombstone %v", r.Node, r.Epoch, t)}
+		}
+		if have && r.Epoch.Less(old.Row.Epoch) {
+			return &Refusal{EpochStale, fmt.Sprintf("node %d: epoch %v is below the row's %v", r.Node, r.Epoch, old.Row.Epoch)}
+		}
+		if l.limits.Holds != nil {
+			if err := l.limits.Holds(r); err != nil {
+				return &Refusal{NotHeld, fmt.Sprintf("node %d (%s): %v", r.Node, r.Name, err)}
+			}
+		}
+		if have {
+			ch.undo.Rows = append(ch.undo.Rows, old.ListRow)
+			zero := old.Zero
+			if r.Interval != old.Row.Interval { // keep the numbering, change the pace
+				zero = old.at.Add(-time.Duration(old.next) * r.Interval)
+			}
+			ch.Rows = append(ch.Rows, ListRow{r, zero})
+			continue
+		}
+		fresh++
+		if l.limits.Capacity > 0 && len(l.rows)+fresh > l.limits.Capacity {
+			return &Refusal{NotHeld, fmt.Sprintf("node %d: the list is full (%d rows)", r.Node, l.limits.Capacity)}
+		}
+		ch.undo.Removed = append(ch.undo.Removed, r.Node)
+		ch.Rows = append(ch.Rows, ListRow{r, now.Add(r.Due - time.Duration(r.Slot)*r.Interval)})
+	}
+	for _, t := range a.Destroy {
+		if old, have := l.rows[t.Node]; have && !t.Epoch.Less(old.Row.Epoch) {
+			ch.Removed = append(ch.Removed, t.Node)
+			ch.undo.Rows = append(ch.undo.Rows, old.ListRow)
+		}
+		if old := l.state.Tombs[t.Node]; old.Less(t.Epoch) {
+			ch.Tombs = append(ch.Tombs, t)
+			ch.undo.Tombs = append(ch.undo.Tombs, mib.Tombstone{Node: t.Node, Epoch: old})
+		}
+	}
+	return nil
+}
+
+func validRow(r mib.SupportRow) error {
+	switch {
+	case r.Node == 0:
+		return fmt.Errorf("a row needs a NodeID from 1 to 4294967295")
+	case r.Epoch.IsZero():
+		return fmt.Errorf("node %d: a row needs an epoch", r.Node)
+	case r.Interval < 10*time.Millisecond:
+		return fmt.Errorf("node %d: interval %v is shorter than 10 ms", r.Node, r.Interval)
+	case r.Kind < mib.KindLeaf || r.Kind > mib.KindDevice:
+		return fmt.Errorf("node %d: kind %d is not leaf(1), ilm(2) or device(3)", r.Node, r.Kind)
+	}
+	return nil
+}
+
+// Apply makes a planned change, after the host has made it durable.
+func (l *List) Apply(now Instant, ch *ListChange) {
+	l.state.Active, l.state.Settings = ch.Active, ch.Settings
+	l.state.Fence, l.state.FenceSum = ch.Fence, ch.FenceSum
+	for _, r := range ch.Rows {
+		l.put(r, now)
+	}
+	for _, id := range ch.Removed {
+		l.remove(id, now)
+	}
+	for _, t := range ch.Tombs {
+		if t.Epoch.IsZero() {
+			delete(l.state.Tombs, t.Node)
+		} else {
+			l.state.Tombs[t.Node] = t.Epoch
+		}
+	}
+	if ch.Ack.Incarnation == l.log.incarnation {
+		l.log.trim(ch.Ack.Seq)
+	}
+}
+
+// Undo gives the change that takes ch back; make it durable and apply it. An
+// acknowledgement is not taken back: it trims only what is stored elsewhere.
+func (ch *ListChange) Undo() *ListChange { return ch.undo }
+
+func (l *List) put(r ListRow, now Instant) {
+	e, have := l.rows[r.Row.Node]
+	if have {
+		l.digest.Remove(r.Row.Node, e.Row.Epoch)
+	} else {
+		e = &entry{heapAt: -1}
+		l.rows[r.Row.Node] = e
+		i, _ := slices.BinarySearch(l.ids, r.Row.Node)
+		l.ids = slices.Insert(l.ids, i, r.Row.Node)
+	}
+	pace := have && e.Row.Interval != r.Row.Interval
+	epoch := e.Row.Epoch
+	e.ListRow = r
+	l.state.Rows[r.Row.Node] = r
+	l.digest.Add(r.Row.Node, r.Row.Epoch)
+	if !have {
+		e.next = r.Row.Slot
+		if due(e.Zero, r.Row.Interval, e.next) < now.Add(-r.Row.Interval) { // after a restart
+			e.next = slotAt(e.Zero, r.Row.Interval, now)
+		}
+	}
+	if !have || pace {
+		e.at = due(e.Zero, r.Row.Interval, e.next)
+		if e.heapAt >= 0 {
+			heap.Fix(&l.queue, e.heapAt)
+		} else {
+			heap.Push(&l.queue, e)
+		}
+	}
+	if !have || epoch != r.Row.Epoch {
+		l.log.add(mib.Record{Kind: mib.RecordAdded, Node: r.Row.Node, Slot: e.next}, now)
+	}
+}
+
+func (l *List) remove(id mib.NodeID, now Instant) {
+	e, have := l.rows[id]
+	if !have {
+		return
+	}
+	l.digest.Remove(id, e.Row.Epoch)
+	delete(l.rows, id)
+	delete(l.state.Rows, id)
+	if i, found := slices.BinarySearch(l.ids, id); found {
+		l.ids = slices.Delete(l.ids, i, i+1)
+	}
+	if e.heapAt >= 0 {
+		heap.Remove(&l.queue, e.heapAt)
+	}
+	l.log.add(mib.Record{Kind: mib.RecordRemoved, Node: id, Slot: e.next}, now)
+}
+
+// Poll is one poll that is due.
+type Poll struct {
+	Row  mib.SupportRow
+	Slot uint32
+	Due  Instant
+}
+
+// failsWhen is how many polls in a row must stay unanswered, each with its
+// retries, until a node counts as failing: a move must not be given up for
+// one lost datagram.
+const failsWhen = 2
+
+// maxBackoff is the most slots that a node which does not answer is left
+// alone between polls.
+const maxBackoff = 8
+
+// Due takes the polls that are due at now, oldest first. The host starts each
+// and answers it with Polled or Failed.
+func (l *List) Due(now Instant) []Poll {
+	var polls []Poll
+	for len(l.queue) > 0 && l.queue[0].at <= now {
+		e := l.queue[0]
+		step := uint32(1)
+		if late := now.Sub(e.at); late > e.Row.Interval { // the host was stopped, or overslept
+			missed := uint32(late / e.Row.Interval)
+			l.SkippedPolls += uint64(missed)
+			e.next += missed
+			e.at = due(e.Zero, e.Row.Interval, e.next)
+		}
+		if e.flying != 0 {
+			l.SkippedPolls++
+		} else {
+			polls = append(polls, Poll{Row: e.Row, Slot: e.next, Due: e.at})
+			e.flying = e.next
+			e.polls++
+			if e.failures > 1 {
+				step = min(e.failures, maxBackoff)
+			}
+		}
+		e.next += step
+		e.at = due(e.Zero, e.Row.Interval, e.next)
+		heap.Fix(&l.queue, 0)
+	}
+	return polls
+}
+
+// Next is when the next poll is due; ok is false if there is none.
+func (l *List) Next() (Instant, bool) {
+	if len(l.queue) == 0 {
+		return 0, false
+	}
+	return l.queue[0].at, true
+}
+
+// Polled concludes a poll that was answered: the sample goes into the log.
+func (l *List) Polled(now Instant, node mib.NodeID, slot uint32, s mib.Sample) {
+	l.log.add(mib.Record{Kind: mib.RecordSample, Node: node, Slot: slot, Payload: s.Append(nil)}, now)
+	e, have := l.rows[node]
+	if !have {
+		return
+	}
+	if e.flying == slot {
+		e.flying = 0
+	}
+	if e.first == 0 {
+		e.first = slot
+	}
+	e.samples++
+	e.lastAt = now
+	e.cost = s.Cost
+	if e.rtt == 0 {
+		e.rtt = s.RTT
+	}
+	e.jitter += ((s.RTT - e.rtt).Abs() - e.jitter) / 16 // RFC 3550, 6.4.1
+	e.rtt += (s.RTT - e.rtt) / 8                        // RFC 6298, 2.3
+	if e.failing {
+		l.log.add(mib.Record{Kind: mib.RecordBack, Node: node, Slot: slot}, now)
+		e.failing = false
+		if i := slotAt(e.Zero, e.Row.Interval, now); i < e.next { // end the back-off
+			e.next, e.at = i, due(e.Zero, e.Row.Interval, i)
+			heap.Fix(&l.queue, e.heapAt)
+		}
+	}
+	e.failures = 0
+}
+
+// Failed concludes a poll that nobody answered.
+func (l *List) Failed(now Instant, node mib.NodeID, slot uint32) {
+	e, have := l.rows[node]
+	if !have {
+		return
+	}
+	if e.flying == slot {
+		e.flying = 0
+	}
+	e.lost++
+	e.failures++
+	if !e.failing && e.failures >= failsWhen {
+		e.failing = true
+		l.log.add(mib.Record{Kind: mib.RecordFailing, Node: node, Slot: slot}, now)
+	}
+}
+
+// RowStatus is one row of the list with what was learned of its node.
+type RowStatus struct {
+	Row         mib.SupportRow // Slot and Due are the next slot's that is not concluded
+	First       uint32
+	Samples     uint32
+	Failing     bool
+	Failures    uint32
+	LastAt      Instant // 0: never
+	RTT, Jitter time.Duration
+	Cost        time.Duration
+	Polls, Lost uint64
+}
+
+// Row gives the status of a row.
+func (l *List) Row(now Instant, id mib.NodeID) (RowStatus, bool) {
+	e, have := l.rows[id]
+	if !have {
+		return RowStatus{}, false
+	}
+	s := RowStatus{
+		Row: e.Row, First: e.first, Samples: e.samples, Failing: e.failing, Failures: e.failures,
+		LastAt: e.lastAt, RTT: e.rtt, Jitter: e.jitter, Cost: e.cost, Polls: e.polls, Lost: e.lost,
+	}
+	// A slot is concluded when its answer is in the log or given up, not when
+	// its poll has left: the parent takes a passed slot for a logged one.
+	s.Row.Slot = e.next
+	if e.flying != 0 {
+		s.Row.Slot = e.flying
+	}
+	s.Row.Due = due(e.Zero, e.Row.Interval, s.Row.Slot).Sub(now)
+	return s, true
+}
+
+// NextRow is the first node on the list after id, for walks.
+func (l *List) NextRow(id mib.NodeID) (mib.NodeID, bool) {
+	i, found := slices.BinarySearch(l.ids, id)
+	if found {
+		i++
+	}
+	if i == len(l.ids) {
+		return 0, false
+	}
+	return l.ids[i], true
+}
+
+// Len is how many rows the list has.
+func (l *List) Len() int { return len(l.rows) }
+
+// Active reports whether its parent wants it to be an ILM.
+func (l *List) Active() bool { return l.state.Active }
+
+// Settings is what the parent said when it promoted this manager.
+func (l *List) Settings() IlmSettings { return l.state.Settings }
+
+// Fence is the highest fence seen.
+func (l *List) Fence() mib.Fence { return l.state.Fence }
+
+// Digest sums up the list.
+func (l *List) Digest() mib.Digest { return l.digest }
+
+// Log is the list's report log.
+func (l *List) Log() *Log { return &l.log }
+
+// Tombstone is the epoch at and below which rows of the node are refused.
+func (l *List) Tombstone(id mib.NodeID) mib.Epoch { return l.state.Tombs[id] }
+
+// sum is a hash of the set's content, without its fence.
+func (s *ControlSet) sum() uint64 {
+	h := fnv.New64a()
+	b := []byte{byte(s.Verb)}
+	b = s.Apply.Append(b)
+	b = binary.BigEndian.AppendUint64(b, s.Cursor.Incarnation)
+	b = binary.BigEndian.AppendUint32(b, s.Cursor.Seq)
+	b = binary.BigEndian.AppendUint32(b, s.Settings.TriggerMillis)
+	b = binary.BigEndian.AppendUint32(b, s.Settings.PollMillis)
+	h.Write(b)
+	return h.Sum64()
+}
+
+// dueQueue is a heap of rows by when they are due, then by node.
+type dueQueue []*entry
+
+func (q dueQueue) Len() int { return len(q) }
+func (q dueQueue) Less(i, j int) bool {
+	if c := cmp.Compare(q[i].at, q[j].at); c != 0 {
+		return c < 0
+	}
+	return q[i].Row.Node < q[j].Row.Node
+}
+func (q dueQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].heapAt, q[j].heapAt = i, j
+}
+
+// Push implements heap.Interface.
+func (q *dueQueue) Push(x any) {
+	e := x.(*entry)
+	e.heapAt = len(*q)
+	*q = append(*q, e)
+}
+
+// Pop implements heap.Interface.
+func (q *dueQueue) Pop() any {
+	old := *q
+	e := old[len(old)-1]
+	e.heapAt = -1
+	*q = old[:len(old)-1]
+	return e
+}

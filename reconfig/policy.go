@@ -1,0 +1,120 @@
+package reconfig
+
+import (
+	"fmt"
+	"time"
+
+	"simone/mib"
+)
+
+// Settings are the numbers that steer an Engine. All can change at run time
+// (event Tuned).
+type Settings struct {
+	Policy     string        // "paper"
+	Automatic  bool          // false: no transformations of the policy's own accord
+	Thresholds Thresholds    // stu
+	Trigger    time.Duration // between rounds
+	Interval   time.Duration // of polls, for nodes that name none
+	Probe      time.Duration // between probes of a child
+	Misses     int           // unanswered probes until a child is silent
+	MinILMs    int
+	MaxILMs    int // 0: as many as there are candidates
+	// MigrateToColdest excludes inactive hosts as the target of a migrate
+	// (SIM.md: migrate-target=coldest).
+	MigrateToColdest bool
+	Weighted         bool    // decide on the weighted temperature
+	Churn            float64 // of all nodes, at most, in one round's planned moves
+	Capacity         int     // rows per ILM; 0: no limit
+	BanFor           time.Duration
+}
+
+// Thresholds are the temperatures, in stu, at which transformations fire:
+// below Merge, above Split, above Migrate (paper section 5.2).
+type Thresholds struct{ Merge, Split, Migrate float64 }
+
+// DefaultSettings are DESIGN section 2's.
+func DefaultSettings() Settings {
+	return Settings{
+		Policy:     "paper",
+		Automatic:  true,
+		Thresholds: Thresholds{0.1, 17.5, 500},
+		Trigger:    10 * time.Second,
+		Interval:   10 * time.Second,
+		Probe:      500 * time.Millisecond,
+		Misses:     3,
+		MinILMs:    1,
+		Churn:      0.1,
+		BanFor:     time.Hour,
+	}
+}
+
+// Validate says what is wrong with the settings and what to write instead.
+func (s Settings) Validate() error {
+	t := s.Thresholds
+	switch {
+	case t.Merge < 0 || t.Merge > t.Split || t.Split > t.Migrate:
+		return fmt.Errorf("thresholds %g-%g-%g are out of order: write them so that 0 <= merge <= split <= migrate, for example 0.1-17.5-500", t.Merge, t.Split, t.Migrate)
+	case s.Trigger <= 0:
+		return fmt.Errorf("trigger %v is not positive: write a time such as 10s", s.Trigger)
+	case s.Interval <= 0:
+		return fmt.Errorf("poll interval %v is not positive: write a time such as 10s", s.Interval)
+	case s.Probe <= 0 || s.Misses < 1:
+		return fmt.Errorf("probe %v and misses %d: both must be positive, for example 500ms and 3", s.Probe, s.Misses)
+	case s.MinILMs < 0 || s.MaxILMs != 0 && s.MaxILMs < s.MinILMs:
+		return fmt.Errorf("between %d and %d ILMs is empty: write a minimum that is not above the maximum", s.MinILMs, s.MaxILMs)
+	case s.Churn <= 0 || s.Churn > 1:
+		return fmt.Errorf("churn %g is not in (0, 1]: write the share of nodes that one round may move, for example 0.1", s.Churn)
+	}
+	if _, err := PolicyByName(s.Policy); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Policy turns one manager's view of the level below it into
+// transformations. It is a pure function of the view.
+type Policy interface {
+	Name() string
+	Decide(View) []Transformation
+}
+
+// PolicyByName finds a policy.
+func PolicyByName(name string) (Policy, error) {
+	switch name {
+	case "paper":
+		return Paper{}, nil
+	}
+	return nil, fmt.Errorf("there is no policy %q: write paper", name)
+}
+
+// View is what a manager knows when it decides.
+type View struct {
+	Children   []ChildView  // active ILMs that may take part, by NodeID
+	Idle       []mib.NodeID // inactive hosts that may become ILMs, by NodeID
+	Thresholds Thresholds
+	MinILMs    int
+	MaxILMs    int // never 0
+	// MigrateToColdest excludes Idle as the target of a migrate.
+	MigrateToColdest bool
+}
+
+// ChildView is one active ILM.
+type ChildView struct {
+	ID          mib.NodeID
+	Temperature float64 // stu
+	Utilisation float64
+	Nodes       []mib.NodeID // that may be moved, in the order in which they were added
+	Fixed       int          // further nodes that may not (pinned)
+	Busy        bool         // moves from or to it are under way: it is neither source nor target now
+}
+
+// Transformation is one change that a policy wants (paper section 4).
+type Transformation struct {
+	Kind     Kind // KindSplit, KindMigrate or KindMerge (KindFork, KindJoin to come)
+	From, To mib.NodeID
+	Nodes    []mib.NodeID // of From, to hand to To
+	Promote  bool         // To is inactive and becomes an ILM first
+	Demote   bool         // From becomes a leaf afterwards
+	Seen     string
+	Expected string
+}

@@ -1,0 +1,158 @@
+package reconfig
+
+import (
+	"slices"
+	"time"
+
+	"simone/mib"
+)
+
+// Meta is what a manager keeps about itself across restarts.
+type Meta struct {
+	Self   mib.NodeID
+	Level  int       // 0 for the TLM
+	Term   uint32    // raised at every start, never used twice
+	High   mib.Epoch // the newest epoch given or seen
+	NextID mib.NodeID
+	Order  uint64 // counts commits; orders a support list by when nodes came
+	Paused bool
+}
+
+// Node is what a manager keeps about one node: what it is (from the
+// inventory) and whose it is.
+type Node struct {
+	ID           mib.NodeID
+	UUID         string
+	Key          string // the inventory's name for it: the identity of a device
+	Name         string
+	Address      string
+	Kind         mib.Kind // KindLeaf or KindDevice; whether it is an ILM follows from Wanted
+	Profile      string
+	Credential   string
+	Interval     time.Duration
+	Zone         string
+	Candidate    bool
+	Capabilities []string // "credential:NAME", "profile:NAME"; none advertised: all assumed
+	Drained      bool     // durable, overrides every policy, ends by the operator's word
+	Pinned       bool     // likewise
+
+	Owner  mib.NodeID // the manager whose samples count; 0: nobody yet
+	Epoch  mib.Epoch
+	Fence  uint32       // the fence slot of the last commit: from it on the owner's samples count
+	Zero   Instant      // when slot 0 was due, on this manager's clock
+	Order  uint64       // Meta.Order of the commit that brought it to Owner
+	Prev   []mib.NodeID // earlier owners that may still have its row, sorted
+	Intent Intent
+	Banned []Ban
+
+	Wanted   bool // is to be an ILM under this manager
+	Retiring bool // is to hand over its list and become a leaf again
+}
+
+// Intent is a move under way: the row is to be staged at Target, and the move
+// committed when the row there has proved itself.
+type Intent struct {
+	Target mib.NodeID // 0: no intent
+	Epoch  mib.Epoch
+	Why    Kind
+}
+
+// Ban keeps a node away from a manager that could not reach it.
+type Ban struct {
+	Target mib.NodeID
+	Until  Instant
+}
+
+// Cursor is how far a report log has been stored.
+type Cursor struct {
+	Incarnation uint64
+	Seq         uint32
+}
+
+// State is everything an Engine keeps across restarts.
+type State struct {
+	Meta    Meta
+	Nodes   map[mib.NodeID]Node
+	Ledgers map[mib.NodeID]Ledger
+	Cursors map[mib.NodeID]Cursor // by child
+}
+
+// Txn is one transaction on a manager's store: done whole or not at all, and
+// only while the manager still leads.
+type Txn struct {
+	Meta    *Meta
+	Nodes   []Node       // put
+	Forget  []mib.NodeID // delete: node, ledger
+	Ledgers []LedgerOf   // put
+	Cursors []CursorOf   // put
+	Samples []Stored     // append to the history of their nodes
+}
+
+// Empty reports whether there is nothing to write.
+func (t *Txn) Empty() bool {
+	return t.Meta == nil && len(t.Nodes) == 0 && len(t.Forget) == 0 &&
+		len(t.Ledgers) == 0 && len(t.Cursors) == 0 && len(t.Samples) == 0
+}
+
+// LedgerOf is a node's ledger in a transaction.
+type LedgerOf struct {
+	Node   mib.NodeID
+	Ledger Ledger
+}
+
+// CursorOf is a child's cursor in a transaction.
+type CursorOf struct {
+	Child  mib.NodeID
+	Cursor Cursor
+}
+
+// Stored is a sample that counts: the one that fills its slot.
+type Stored struct {
+	Node    mib.NodeID
+	Slot    uint32
+	At      Instant
+	By      mib.NodeID // the manager that polled it
+	Payload []byte     // a packed mib.Sample
+}
+
+func (n *Node) clone() Node {
+	c := *n
+	c.Prev = slices.Clone(n.Prev)
+	c.Banned = slices.Clone(n.Banned)
+	return c
+}
+
+func (n *Node) banned(from mib.NodeID, now Instant) bool {
+	for _, b := range n.Banned {
+		if b.Target == from && now < b.Until {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *Node) ban(from mib.NodeID, until Instant) {
+	n.unban(from)
+	n.Banned = append(n.Banned, Ban{from, until})
+}
+
+func (n *Node) unban(from mib.NodeID) {
+	n.Banned = slices.DeleteFunc(n.Banned, func(b Ban) bool { return b.Target == from })
+}
+
+func (n *Node) addPrev(id mib.NodeID) {
+	if i, found := slices.BinarySearch(n.Prev, id); !found {
+		n.Prev = slices.Insert(n.Prev, i, id)
+	}
+}
+
+func (n *Node) removePrev(id mib.NodeID) {
+	if i, found := slices.BinarySearch(n.Prev, id); found {
+		n.Prev = slices.Delete(n.Prev, i, i+1)
+	}
+}
+
+func (n *Node) wasOwner(id mib.NodeID) bool {
+	_, found := slices.BinarySearch(n.Prev, id)
+	return found
+}
