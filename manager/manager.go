@@ -1,0 +1,64 @@
+package manager
+
+import (
+	"context"
+	"time"
+
+	"simone/mib"
+	"simone/reconfig"
+)
+
+// Poller asks agents. It is safe for concurrent use.
+type Poller interface {
+	// Start sends a request and returns at once. done is called exactly
+	// once, never by Start itself, from a goroutine of the Poller that must
+	// not be kept.
+	Start(r mib.Request, done func(mib.Response))
+	// Do sends a request and waits for what becomes of it, or for ctx; then
+	// Response.Err is ctx's cause.
+	Do(ctx context.Context, r mib.Request) mib.Response
+}
+
+// ListStore keeps a support list across restarts. Its methods may block for a
+// write to disk.
+type ListStore interface {
+	// LoadList gives what was kept; a new store gives the zero state.
+	LoadList() (reconfig.ListState, error)
+	// ApplyList makes a change durable: wholly, before it returns, or not at
+	// all, with an error.
+	ApplyList(*reconfig.ListChange) error
+}
+
+// Store is what a manager with an engine keeps across restarts.
+type Store interface {
+	ListStore
+	// Load gives what was kept; a new store gives the zero state.
+	Load() (reconfig.State, error)
+	// Apply makes a transaction durable: wholly, before it returns, or not
+	// at all, with an error.
+	Apply(reconfig.Txn) error
+	// AddEntries appends to the bounded ring behind simoneEventTable.
+	AddEntries([]reconfig.Entry) error
+}
+
+// Clock makes instants of one process. The zero Clock is not usable; make one
+// with NewClock and give the same to all that compare their instants.
+type Clock struct {
+	start time.Time
+	zero  reconfig.Instant
+}
+
+// NewClock starts a clock at the wall clock's time.
+func NewClock() Clock {
+	now := time.Now()
+	return Clock{now, reconfig.Instant(now.UnixNano())}
+}
+
+// Now is the present.
+func (c Clock) Now() reconfig.Instant { return c.zero.Add(time.Since(c.start)) }
+
+// Until is the time from now until t, negative if that has passed.
+func (c Clock) Until(t reconfig.Instant) time.Duration { return t.Sub(c.Now()) }
+
+// Wall is the wall clock's time at an instant, for people only.
+func (c Clock) Wall(t reconfig.Instant) time.Time { return time.Unix(0, int64(t)) }
