@@ -1,0 +1,504 @@
+package snmp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"simone/mib"
+)
+
+// DefaultTimeout is how long an attempt waits when neither the request nor
+// the configuration says.
+const DefaultTimeout = time.Second
+
+// ErrAnswer says that an agent's answer does not fit what it was asked: other
+// names, or another number of variables.
+var ErrAnswer = errors.New("answer does not fit the question")
+
+// PollerConfig is how a Poller is set up. The zero value will do.
+type PollerConfig struct {
+	// LocalAddress is where requests come from. Without one the system
+	// picks, for IPv4 and IPv6; with one, only its own family can be asked.
+	LocalAddress netip.Addr
+	// Timeout of each attempt, for requests that give none.
+	Timeout time.Duration
+}
+
+// PollerStats counts what a Poller did since it was made.
+type PollerStats struct {
+	Requests    uint64 // accepted by Start
+	Sent        uint64 // datagrams, of all attempts
+	Retries     uint64 // of these, repeated attempts
+	Answered    uint64 // requests that got an answer
+	TimedOut    uint64 // requests that got none
+	Failed      uint64 // requests that could not be sent, or were cut off by the end
+	Late        uint64 // answers to an earlier attempt, or after the time-out
+	Duplicate   uint64 // answers to what had been answered
+	Unmatched   uint64 // answers to nothing that was asked
+	WrongSource uint64 // answers from another address than was asked
+	Malformed   uint64 // datagrams that are no SNMP message, or that lie
+	Outstanding int    // requests on their way now
+}
+
+// Poller asks many agents through one socket. An answer counts only if it
+// comes from the address that was asked and carries the request-id of an
+// attempt; attempts have their own ids, so the round trip time is that of the
+// attempt that was answered. (Informs keep theirs, so that the receiver can
+// tell a repetition.)
+//
+// One goroutine, that of Run, reads answers and keeps time; there is none per
+// request.
+type Poller struct {
+	socket  *Socket
+	timeout time.Duration
+	buffers sync.Pool // of *[]byte, to encode into
+
+	// message is for Run's goroutine only.
+	message Message
+
+	// mu guards the fields below.
+	mu      sync.Mutex
+	keys    Keyring
+	closed  bool
+	nextID  int32
+	byID    map[int32]*request // one entry for each attempt
+	timers  timerHeap
+	wakeAt  time.Time // the socket's read deadline; zero is none
+	free    []*request
+	fates   [fateCount]fate
+	stats   PollerStats
+	encoder Message
+}
+
+// request is a mib.Request on its way.
+type request struct {
+	mib.Request
+	version   Version
+	community Secret
+	done      func(mib.Response)
+	attempts  []attempt
+	result    error     // if set, what it ends with as soon as it is due
+	finished  bool      // it ends as soon as it is due, with result
+	due       time.Time // when the attempt has timed out
+	position  int       // in the heap
+}
+
+type attempt struct {
+	id   int32
+	sent time.Time
+}
+
+// fateCount is for how many attempts that are over it is still known how
+// they ended, to tell late answers from duplicates. A power of two.
+const fateCount = 4096
+
+type fate struct {
+	id       int32
+	answered bool
+}
+
+// NewPoller binds the socket. Run must be called for anything to be answered.
+func NewPoller(cfg PollerConfig, keys Keyring) (*Poller, error) {
+	if cfg.Timeout < 0 {
+		return nil, fmt.Errorf("poller: time-out %v is negative", cfg.Timeout)
+	}
+	socket, err := OpenSocket(netip.AddrPortFrom(cfg.LocalAddress, 0))
+	if err != nil {
+		return nil, fmt.Errorf("poller: %w", err)
+	}
+	p := &Poller{
+		socket:  socket,
+		timeout: cfg.Timeout,
+		keys:    keys,
+		nextID:  rand.Int32(),
+		byID:    make(map[int32]*request),
+	}
+	if p.timeout == 0 {
+		p.timeout = DefaultTimeout
+	}
+	p.buffers.New = func() any {
+		b := make([]byte, 0, 1500)
+		return &b
+	}
+	return p, nil
+}
+
+// Addr is where requests come from.
+func (p *Poller) Addr() netip.AddrPort { return p.socket.Addr() }
+
+// Rekey gives the poller another keyring for requests to come.
+func (p *Poller) Rekey(keys Keyring) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keys = keys
+}
+
+// Stats gives the counters.
+func (p *Poller) Stats() PollerStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.stats
+	s.Outstanding = len(p.timers)
+	return s
+}
+
+// Start sends a request. done is called exactly once, never by Start itself,
+// from the goroutine of Run; it must not block. What happens after the end of
+// Run is told with net.ErrClosed, from a goroutine of its own.
+//
+// The variables must not change until then. VerbTrap is done when it is sent.
+func (p *Poller) Start(req mib.Request, done func(mib.Response)) {
+	p.mu.Lock()
+	if p.closed {
+		p.stats.Failed++
+		p.mu.Unlock()
+		go done(mib.Response{Err: net.ErrClosed})
+		return
+	}
+	p.stats.Requests++
+	r := p.take()
+	r.Request, r.done = req, done
+	if r.Timeout <= 0 {
+		r.Timeout = p.timeout
+	}
+	now := time.Now()
+	if err := p.admit(r); err != nil {
+		p.endSoon(r, err, now)
+		p.mu.Unlock()
+		return
+	}
+	p.attempt(r, now)
+}
+
+// admit checks the request and finds its credential.
+func (p *Poller) admit(r *request) error {
+	switch r.Verb {
+	case mib.VerbGet, mib.VerbGetNext, mib.VerbGetBulk, mib.VerbSet, mib.VerbInform, mib.VerbTrap:
+	default:
+		return fmt.Errorf("ask %v: 0x%02x is no request", r.Address, byte(r.Verb))
+	}
+	if !r.Address.IsValid() || r.Address.Port() == 0 {
+		return fmt.Errorf("ask %v: no such address", r.Address)
+	}
+	c, ok := p.keys.Lookup(r.Credential)
+	if !ok {
+		return fmt.Errorf("ask %v: %w", r.Address, &UnknownCredentialError{r.Credential})
+	}
+	r.Address = netip.AddrPortFrom(r.Address.Addr().Unmap(), r.Address.Port())
+	r.version, r.community = c.Version, c.Community
+	return nil
+}
+
+// attempt encodes the request, notes the attempt and sends it. It is called
+// with mu locked and returns with it unlocked: nothing waits for the kernel.
+func (p *Poller) attempt(r *request, now time.Time) {
+	buffer := p.buffers.Get().(*[]byte)
+	defer p.buffers.Put(buffer)
+	id := p.newID()
+	if n := len(r.attempts); n > 0 && r.Verb == mib.VerbInform {
+		id = r.attempts[n-1].id
+	}
+	m := &p.encoder
+	m.Version = r.version
+	m.Community = append(m.Community[:0], r.community...)
+	m.PDU = PDU{
+		Verb: r.Verb, RequestID: id, Vars: r.Vars,
+		NonRepeaters: r.NonRepeaters, MaxRepetitions: r.MaxRepetitions,
+	}
+	b, err := m.Append((*buffer)[:0])
+	*buffer, m.Vars = b, nil
+	if err != nil {
+		p.endSoon(r, fmt.Errorf("ask %v: %w", r.Address, err), now)
+		p.mu.Unlock()
+		return
+	}
+	if len(r.attempts) > 0 {
+		p.stats.Retries++
+	}
+	r.attempts = append(r.attempts, attempt{id, now})
+	p.byID[id] = r
+	if r.Verb == mib.VerbTrap {
+		p.endSoon(r, nil, now)
+	} else {
+		p.schedule(r, now.Add(r.Timeout))
+	}
+	p.stats.Sent++
+	to := r.Address
+	p.mu.Unlock()
+
+	if err := p.socket.Write(b, to); err != nil && !passing(err) {
+		p.mu.Lock()
+		// It may have ended, and its place been taken, in the meantime.
+		if p.byID[id] == r {
+			p.endSoon(r, fmt.Errorf("ask %v: %w", to, err), now)
+		}
+		p.mu.Unlock()
+	}
+}
+
+// passing tells lacks of memory, which are as good as a lost datagram, from
+// errors that would come again.
+func passing(err error) bool {
+	return errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
+}
+
+func (p *Poller) newID() int32 {
+	for {
+		p.nextID = (p.nextID + 1) & 0x7fffffff
+		if _, taken := p.byID[p.nextID]; !taken && p.nextID != 0 {
+			return p.nextID
+		}
+	}
+}
+
+func (p *Poller) take() *request {
+	if n := len(p.free); n > 0 {
+		r := p.free[n-1]
+		p.free = p.free[:n-1]
+		return r
+	}
+	return &request{position: -1}
+}
+
+// endSoon lets Run's goroutine end the request at once.
+func (p *Poller) endSoon(r *request, err error, now time.Time) {
+	r.finished, r.result = true, err
+	p.schedule(r, now)
+}
+
+// schedule puts the request's time into the heap and, if it comes first, has
+// Run's goroutine woken then.
+func (p *Poller) schedule(r *request, due time.Time) {
+	r.due = due
+	p.timers.put(r)
+	if p.wakeAt.IsZero() || due.Before(p.wakeAt) {
+		p.wake(due)
+	}
+}
+
+func (p *Poller) wake(at time.Time) {
+	if p.closed {
+		return // the deadline has passed for good
+	}
+	p.wakeAt = at
+	_ = p.socket.SetReadDeadline(at) // fails on a closed socket only
+}
+
+// ending is a request that is over, to be told once mu is unlocked.
+type ending struct {
+	done     func(mib.Response)
+	response mib.Response
+}
+
+// end forgets the request and says what is to be told.
+func (p *Poller) end(r *request, response mib.Response) ending {
+	answered := response.Err == nil
+	switch {
+	case answered:
+		p.stats.Answered++
+	case errors.Is(response.Err, mib.ErrTimeout):
+		p.stats.TimedOut++
+	default:
+		p.stats.Failed++
+	}
+	for _, a := range r.attempts {
+		delete(p.byID, a.id)
+		p.fates[a.id&(fateCount-1)] = fate{a.id, answered}
+	}
+	p.timers.remove(r)
+	e := ending{r.done, response}
+	*r = request{attempts: r.attempts[:0], position: -1}
+	p.free = append(p.free, r)
+	return e
+}
+
+// Run reads answers, repeats and times out requests until ctx ends; then it
+// ends all requests with net.ErrClosed, closes the socket and returns nil.
+func (p *Poller) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.wake(time.Unix(1, 0))
+		p.closed = true
+	})
+	defer stop()
+	failed := p.serve(ctx)
+	p.mu.Lock()
+	p.closed = true
+	var endings []ending
+	for len(p.timers) > 0 {
+		endings = append(endings, p.end(p.timers[0], mib.Response{Err: net.ErrClosed}))
+	}
+	p.mu.Unlock()
+	for _, e := range endings {
+		e.done(e.response)
+	}
+	if err := p.socket.Close(); err != nil && failed == nil {
+		failed = fmt.Errorf("poller: close: %w", err)
+	}
+	return failed
+}
+
+func (p *Poller) serve(ctx context.Context) error {
+	buf := make([]byte, MaxMessage+1)
+	for ctx.Err() == nil {
+		n, d, truncated, err := p.socket.Read(buf)
+		switch {
+		case err == nil:
+			p.answer(buf[:n], d, truncated || n > MaxMessage)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			p.expire()
+		case ctx.Err() != nil:
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("poller: %w", err)
+		default:
+			// It belongs to a single datagram; requests still time out.
+			p.count(&p.stats.Malformed)
+		}
+	}
+	return nil
+}
+
+func (p *Poller) count(c *uint64) {
+	p.mu.Lock()
+	*c++
+	p.mu.Unlock()
+}
+
+// expire repeats or ends every request that is due.
+func (p *Poller) expire() {
+	p.mu.Lock()
+	for len(p.timers) > 0 && !p.closed {
+		r := p.timers[0]
+		now := time.Now()
+		if r.due.After(now) {
+			break
+		}
+		if !r.finished && len(r.attempts) <= r.Retries {
+			p.attempt(r, now) // unlocks
+			p.mu.Lock()
+			continue
+		}
+		response := mib.Response{Err: r.result}
+		if !r.finished {
+			response.Err = fmt.Errorf("ask %v: %w", r.Address, mib.ErrTimeout)
+		} else if r.result == nil {
+			response.Sent = r.attempts[len(r.attempts)-1].sent
+			response.Received = response.Sent
+		}
+		e := p.end(r, response)
+		p.mu.Unlock()
+		e.done(e.response)
+		p.mu.Lock()
+	}
+	if len(p.timers) > 0 {
+		p.wake(p.timers[0].due)
+	} else {
+		p.wake(time.Time{})
+	}
+	p.mu.Unlock()
+}
+
+// answer matches a datagram with the request that it answers.
+func (p *Poller) answer(b []byte, d Datagram, truncated bool) {
+	m := &p.message
+	if truncated || m.Decode(b) != nil || m.Verb != mib.VerbResponse {
+		p.count(&p.stats.Malformed)
+		return
+	}
+	p.mu.Lock()
+	r, ok := p.byID[m.RequestID]
+	switch {
+	case !ok:
+		switch f := p.fates[m.RequestID&(fateCount-1)]; {
+		case f.id != m.RequestID || f.id == 0:
+			p.stats.Unmatched++
+		case f.answered:
+			p.stats.Duplicate++
+		default:
+			p.stats.Late++
+		}
+		p.mu.Unlock()
+		return
+	case r.Address != d.Source:
+		p.stats.WrongSource++
+		p.mu.Unlock()
+		return
+	case r.finished: // could not be sent, yet an earlier attempt arrived
+		p.stats.Late++
+		p.mu.Unlock()
+		return
+	}
+	response := mib.Response{Status: m.Status, Received: d.Received}
+	for i, a := range r.attempts {
+		if a.id == m.RequestID {
+			response.Sent = a.sent
+			if i < len(r.attempts)-1 && r.Verb != mib.VerbInform {
+				p.stats.Late++
+			}
+		}
+	}
+	if m.Index > 0 && m.Index <= len(r.Vars) {
+		response.Index = m.Index
+	}
+	if err := fits(&r.Request, m); err != nil {
+		p.stats.Malformed++
+		response = mib.Response{Err: fmt.Errorf("ask %v: %w", r.Address, err)}
+	} else {
+		response.Vars = m.Detach(r.Vars)
+	}
+	e := p.end(r, response)
+	p.mu.Unlock()
+	e.done(e.response)
+}
+
+// fits checks an answer without error against the request, so that callers
+// may rely on its variables standing where they were asked for.
+func fits(r *mib.Request, m *Message) error {
+	if m.Status != mib.NoError || r.Verb == mib.VerbInform {
+		return nil
+	}
+	if r.Verb == mib.VerbGetBulk {
+		most := len(r.Vars)
+		if repeat := most - max(0, r.NonRepeaters); repeat > 0 {
+			most = most - repeat + repeat*max(0, r.MaxRepetitions)
+		}
+		if len(m.Vars) > most {
+			return fmt.Errorf("%w: %d variables, at most %d were asked for", ErrAnswer, len(m.Vars), most)
+		}
+		return nil
+	}
+	if len(m.Vars) != len(r.Vars) {
+		return fmt.Errorf("%w: %d variables, not %d", ErrAnswer, len(m.Vars), len(r.Vars))
+	}
+	if r.Verb == mib.VerbGetNext {
+		return nil
+	}
+	for i := range m.Vars {
+		if !m.Vars[i].Name.Equal(r.Vars[i].Name) {
+			return fmt.Errorf("%w: %v stands where %v was asked for", ErrAnswer, m.Vars[i].Name, r.Vars[i].Name)
+		}
+	}
+	return nil
+}
+
+// Do sends a request and waits for what becomes of it, or for the end of ctx.
+// Run must be running.
+func (p *Poller) Do(ctx context.Context, req mib.Request) mib.Response {
+	result := make(chan mib.Response, 1)
+	p.Start(req, func(r mib.Response) { result <- r })
+	select {
+	case r := <-result:
+		return r
+	case <-ctx.Done():
+		return mib.Response{Err: fmt.Errorf("ask %v: %w", req.Address, context.Cause(ctx))}
+	}
+}
