@@ -85,11 +85,11 @@ func (o *Object) Writable() bool { return o.Access >= AccessReadWrite }
 
 // Syntax is what values an object may take.
 type Syntax struct {
-	Name   string    // as the MIB has it: Unsigned32, DisplayString, ...
-	Type   Type      // on the wire
-	Ranges []Range   // of the number, or of an octet string's length; none: the type's own
+	Name   string        // as the MIB has it: Unsigned32, DisplayString, ...
+	Type   Type          // on the wire
+	Ranges []Range       // of the number, or of an octet string's length; none: the type's own
 	Enum   []Enumeration // the named numbers of an INTEGER; none: any number
-	Text   bool      // an octet string that is to be NVT ASCII (DisplayString)
+	Text   bool          // an octet string that is to be NVT ASCII (DisplayString)
 }
 
 // Range is an inclusive range.
