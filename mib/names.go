@@ -6,6 +6,8 @@ import (
 	"strings"
 )
 
+//go:generate go run ./internal/genobjects SIMONE-MIB.txt objects_gen.go
+
 // Module is the name of SIMONE's MIB module.
 const Module = "SIMONE-MIB"
 
