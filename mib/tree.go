@@ -163,11 +163,17 @@ func (t *Tree) Next(name OID) (Variable, bool) {
 // the Txn ends; so it must end, with Cleanup or with Undo.
 func (t *Tree) Test(vars []Variable) (Txn, *SetError) {
 	t.setMu.Lock()
+	passed := false
+	defer func() {
+		if !passed { // also when a handler panics, which front ends survive
+			t.setMu.Unlock()
+		}
+	}()
 	txn, refused := t.test(vars)
 	if refused != nil {
-		t.setMu.Unlock()
 		return nil, refused
 	}
+	passed = true
 	return txn, nil
 }
 
@@ -224,7 +230,15 @@ func (t *Tree) Set(vars []Variable) *SetError {
 	if refused != nil {
 		return refused
 	}
-	if failed := txn.Commit(); failed != nil {
+	returned := false
+	defer func() {
+		if !returned { // a handler panics: later SETs must not wait for ever
+			txn.Undo()
+		}
+	}()
+	failed := txn.Commit()
+	returned = true
+	if failed != nil {
 		if stuck := txn.Undo(); stuck != nil {
 			stuck.Reason = strings.TrimSuffix(failed.Reason+"; "+stuck.Reason, "; ")
 			return stuck
@@ -282,6 +296,7 @@ func (x *treeTxn) Undo() *SetError {
 	if x.ended {
 		return nil
 	}
+	defer x.end()
 	var failed *SetError
 	for i := len(x.parts) - 1; i >= 0; i-- {
 		if i >= x.committed {
@@ -292,7 +307,6 @@ func (x *treeTxn) Undo() *SetError {
 			failed = &SetError{Status: UndoFailed, Index: -1, Reason: e.Reason}
 		}
 	}
-	x.end()
 	return failed
 }
 
@@ -301,8 +315,8 @@ func (x *treeTxn) Cleanup() {
 	if x.ended {
 		return
 	}
+	defer x.end()
 	x.cleanup()
-	x.end()
 }
 
 func (x *treeTxn) cleanup() {
