@@ -1,0 +1,315 @@
+package responder
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"simone/internal/snmp"
+	"simone/mib"
+)
+
+// DefaultMaxBulk is how many octets of a GETBULK answer fit an Ethernet frame
+// without fragments.
+const DefaultMaxBulk = 1472
+
+// Config is how a Responder is set up.
+type Config struct {
+	// Listen is host:port. Without a host it is every address of the
+	// machine, and answers leave by the one that was asked; port 0 takes any.
+	Listen string
+	// Communities are who may ask what, at least one.
+	Communities []Community
+	// Notify gets the traps and informs of communities that may send them;
+	// see snmp.ListenerConfig.Handle. nil refuses them all.
+	Notify func(snmp.Notification) bool
+	// Observe, if not nil, is told of each request of a known community
+	// before it is answered. It must be quick.
+	Observe func(Observation)
+	// MaxMessage is the most octets of any answer; 0 is snmp.MaxMessage.
+	// What does not fit is answered with tooBig.
+	MaxMessage int
+	// MaxBulk is how many octets of a GETBULK answer are filled; 0 is
+	// DefaultMaxBulk. A first variable that is longer goes out all the same.
+	MaxBulk int
+	// Logger hears of handlers that panic; nil is slog.Default().
+	Logger *slog.Logger
+}
+
+// Community is who may ask what.
+type Community struct {
+	Name   string      // for logs and observers
+	Secret snmp.Secret // what stands in messages
+	// View is what may be read; the zero View is everything.
+	View View
+	// Write is what may be written; nil is nothing, the zero View everything.
+	Write *View
+	// Notify says that traps and informs are accepted.
+	Notify bool
+	// Sources are where the community may be used from; none is anywhere.
+	Sources []netip.Prefix
+}
+
+// Observation is a request as it came in.
+type Observation struct {
+	Source    netip.AddrPort
+	Received  time.Time // by the kernel's clock where it tells
+	Community string    // its name
+	Verb      mib.Verb
+	Vars      []mib.Variable // valid, with all it points to, until Observe returns
+}
+
+// Responder answers requests, one after another, out of a tree.
+type Responder struct {
+	cfg    Config
+	tree   *mib.Tree
+	socket *snmp.Socket
+	counts counters
+
+	// Of Run's goroutine, used again for each request.
+	request  snmp.Message
+	response snmp.Message
+	vars     []mib.Variable
+	cursors  []mib.OID
+	ended    []bool
+	out      []byte
+	inbox    snmp.Inbox
+}
+
+// New checks the configuration and binds the socket. Handlers may be
+// registered with the tree until Run is called.
+func New(cfg Config, tree *mib.Tree) (*Responder, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("responder: %w", err)
+	}
+	addr, err := net.ResolveUDPAddr("udp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("responder: listen at %q: %w", cfg.Listen, err)
+	}
+	local := addr.AddrPort()
+	socket, err := snmp.OpenSocket(netip.AddrPortFrom(local.Addr().Unmap(), local.Port()))
+	if err != nil {
+		return nil, fmt.Errorf("responder: %w", err)
+	}
+	if cfg.MaxMessage == 0 {
+		cfg.MaxMessage = snmp.MaxMessage
+	}
+	if cfg.MaxBulk == 0 {
+		cfg.MaxBulk = DefaultMaxBulk
+	}
+	cfg.MaxBulk = min(cfg.MaxBulk, cfg.MaxMessage)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	return &Responder{cfg: cfg, tree: tree, socket: socket}, nil
+}
+
+// minMessage is what RFC 3417, section 3.2.2, demands of everybody.
+const minMessage = 484
+
+func (c *Config) validate() error {
+	if len(c.Communities) == 0 {
+		return errors.New("there are no communities; name at least one, or nobody can ask")
+	}
+	for i, m := range c.Communities {
+		switch {
+		case m.Name == "":
+			return fmt.Errorf("community %d has no name", i+1)
+		case m.Secret == "":
+			return fmt.Errorf("community %q has no secret", m.Name)
+		}
+	}
+	if c.MaxMessage != 0 && (c.MaxMessage < minMessage || c.MaxMessage > snmp.MaxMessage) {
+		return fmt.Errorf("messages of at most %d octets; it must be %d to %d", c.MaxMessage, minMessage, snmp.MaxMessage)
+	}
+	if c.MaxBulk < 0 {
+		return fmt.Errorf("GETBULK answers of %d octets", c.MaxBulk)
+	}
+	return nil
+}
+
+// Addr is where it listens.
+func (r *Responder) Addr() netip.AddrPort { return r.socket.Addr() }
+
+// Stats gives the counters.
+func (r *Responder) Stats() Stats { return r.counts.stats() }
+
+// Run serves until ctx ends, closes the socket and returns nil.
+func (r *Responder) Run(ctx context.Context) error {
+	err := r.socket.Serve(ctx, r.handle)
+	if e := r.socket.Close(); e != nil && err == nil {
+		err = e
+	}
+	if err != nil {
+		return fmt.Errorf("responder: %w", err)
+	}
+	return nil
+}
+
+// handle deals with one datagram.
+func (r *Responder) handle(b []byte, d snmp.Datagram, truncated bool) {
+	r.counts.inPkts.Add(1)
+	if truncated {
+		r.counts.inASNParseErrs.Add(1)
+		return
+	}
+	switch err := r.request.Decode(b); {
+	case errors.Is(err, snmp.ErrVersion):
+		r.counts.inBadVersions.Add(1)
+		return
+	case err != nil:
+		r.counts.inASNParseErrs.Add(1)
+		return
+	}
+	community := r.community(d.Source)
+	if community == nil {
+		r.counts.inBadCommunityNames.Add(1)
+		return
+	}
+	switch r.request.Verb {
+	case mib.VerbGet, mib.VerbGetNext, mib.VerbGetBulk, mib.VerbSet:
+		if r.cfg.Observe != nil {
+			r.guard(func() {
+				r.cfg.Observe(Observation{d.Source, d.Received, community.Name, r.request.Verb, r.request.Vars})
+			})
+		}
+		if !r.guard(func() { r.answer(community) }) {
+			r.refuse(mib.GenErr, 0)
+		}
+		r.send(d)
+	case mib.VerbInform, mib.VerbTrap, mib.VerbTrapV1:
+		r.guard(func() { r.notified(b, d, community) })
+	default:
+		r.counts.inUnexpectedPDUs.Add(1)
+	}
+}
+
+// guard calls f and reports whether it returned. A handler that panics costs
+// one request, not the agent.
+func (r *Responder) guard(f func()) (returned bool) {
+	defer func() {
+		if returned {
+			return
+		}
+		r.counts.panics.Add(1)
+		r.cfg.Logger.Error("handler panicked", "verb", fmt.Sprintf("%#x", byte(r.request.Verb)),
+			"variables", len(r.request.Vars), "panic", recover(), "stack", string(debug.Stack()))
+	}()
+	f()
+	return true
+}
+
+// community finds the request's community, if source may use it.
+func (r *Responder) community(source netip.AddrPort) *Community {
+	for i := range r.cfg.Communities {
+		c := &r.cfg.Communities[i]
+		if subtle.ConstantTimeCompare([]byte(c.Secret), r.request.Community) == 1 && c.admits(source.Addr()) {
+			return c
+		}
+	}
+	return nil
+}
+
+func (c *Community) admits(a netip.Addr) bool {
+	for _, p := range c.Sources {
+		if p.Contains(a.WithZone("")) {
+			return true
+		}
+	}
+	return len(c.Sources) == 0
+}
+
+// notified passes a notification on and answers an inform.
+func (r *Responder) notified(b []byte, d snmp.Datagram, c *Community) {
+	if !c.Notify {
+		r.counts.inBadCommunityUses.Add(1)
+		return
+	}
+	if r.cfg.Notify == nil {
+		r.counts.inUnexpectedPDUs.Add(1)
+		return
+	}
+	answer, err := r.inbox.Deliver(&r.request, b, d, c.Name, r.cfg.Notify)
+	if err != nil {
+		r.counts.inUnexpectedPDUs.Add(1)
+		return
+	}
+	r.counts.inTraps.Add(1)
+	if answer {
+		r.respond(mib.NoError, 0, r.request.Vars)
+		r.send(d)
+	}
+}
+
+// respond makes the response: status, the wire's index, and variables.
+func (r *Responder) respond(status mib.ErrorStatus, index int, vars []mib.Variable) {
+	r.response.Version = r.request.Version
+	r.response.Community = r.request.Community
+	r.response.PDU = snmp.PDU{
+		Verb:      mib.VerbResponse,
+		RequestID: r.request.RequestID,
+		Status:    status,
+		Index:     index,
+		Vars:      vars,
+	}
+}
+
+// refuse makes an error response, whose variables are the request's. Index is
+// the wire's, from 1; 0 is none.
+func (r *Responder) refuse(status mib.ErrorStatus, index int) {
+	vars := r.request.Vars
+	if r.request.Version == snmp.V1 {
+		status = statusV1(status)
+	} else if status == mib.TooBig {
+		vars = nil // RFC 3416, section 4.2.1
+	}
+	r.respond(status, index, vars)
+}
+
+// statusV1 maps what v1 does not know (RFC 3584, section 4.4).
+func statusV1(s mib.ErrorStatus) mib.ErrorStatus {
+	switch s {
+	case mib.WrongValue, mib.WrongEncoding, mib.WrongType, mib.WrongLength, mib.InconsistentValue:
+		return mib.BadValue
+	case mib.NoAccess, mib.NotWritable, mib.NoCreation, mib.InconsistentName, mib.AuthorizationError:
+		return mib.NoSuchName
+	case mib.ResourceUnavailable, mib.CommitFailed, mib.UndoFailed:
+		return mib.GenErr
+	}
+	return s
+}
+
+// send encodes the response and sends it. Too big a one gives way to tooBig.
+func (r *Responder) send(d snmp.Datagram) {
+	var err error
+	r.out, err = r.response.Append(r.out[:0])
+	if err != nil || len(r.out) > r.cfg.MaxMessage {
+		r.refuse(mib.TooBig, 0)
+		if r.out, err = r.response.Append(r.out[:0]); err != nil || len(r.out) > r.cfg.MaxMessage {
+			r.counts.silentDrops.Add(1)
+			return
+		}
+	}
+	switch r.response.Status {
+	case mib.TooBig:
+		r.counts.outTooBigs.Add(1)
+	case mib.NoSuchName:
+		r.counts.outNoSuchNames.Add(1)
+	case mib.BadValue:
+		r.counts.outBadValues.Add(1)
+	case mib.GenErr:
+		r.counts.outGenErrs.Add(1)
+	}
+	if err := r.socket.Answer(r.out, d); err != nil {
+		r.counts.sendFailures.Add(1)
+		return
+	}
+	r.counts.outPkts.Add(1)
+	r.counts.outResponses.Add(1)
+}
