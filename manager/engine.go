@@ -1,0 +1,326 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"simone/mib"
+	"simone/reconfig"
+)
+
+// Door is a manager's way to its own support list, which needs no network. Its
+// methods may wait for a write to disk; they are called from any goroutine.
+type Door interface {
+	// Control obeys a control SET. A *reconfig.Refusal says that nothing has
+	// changed and why; any other error that the change could not be kept.
+	Control(reconfig.ControlSet) error
+	// Report gives the list's state with all its rows if full, else with
+	// those named that it has. Times in it count from the return.
+	Report(rows []mib.NodeID, full bool) reconfig.Report
+	// ReadLog gives up to limit records after the cursor, and of which
+	// incarnation of the log they are. Ages count from the return.
+	ReadLog(from reconfig.Cursor, limit int) (incarnation uint64, records []mib.Record)
+}
+
+// ConductorConfig is what a Conductor works with.
+type ConductorConfig struct {
+	Self     mib.NodeID // of this manager; 1 for the TLM
+	Level    int        // of this manager; 0 for the TLM
+	Settings reconfig.Settings
+	Restored bool   // the store came from a backup
+	Seed     uint64 // for the engine's few choices by chance
+
+	Clock  Clock
+	Store  Store
+	Poller Poller
+	Local  Door
+	Logger *slog.Logger
+
+	// ControlTimeout is how long a child has to answer a control SET, which
+	// is sent once; 0 is 1 s. Probes have until the next one is due.
+	ControlTimeout time.Duration
+
+	// The hooks are called one at a time, from Run's goroutine, which must
+	// not be kept. Each may be nil.
+	OnSamples func([]reconfig.Stored) // samples that were accepted and stored
+	OnEntry   func(reconfig.Entry)    // what goes into the event table
+	OnAlert   func(text string)       // what people must know
+}
+
+// Conductor hosts a manager's engine: it tells it what happens, makes its
+// transactions durable, and carries its wishes to the children over SNMP. If
+// the store fails, what the engine believes is no longer what a restart would
+// find; then the engine is dropped and a new one made of the store.
+//
+// All methods but Run are safe for concurrent use. Those that change
+// something wait until it is on disk.
+type Conductor struct {
+	cfg  ConductorConfig
+	log  *slog.Logger
+	box  *mailbox
+	life *life // for Run's goroutine only
+
+	// entriesFailed says that the last write to the event table failed, so
+	// that an error is logged once. For Run's goroutine only.
+	entriesFailed bool
+
+	// mu guards the fields below, and the engine's state: Run holds it while
+	// the engine takes a step.
+	mu       sync.Mutex
+	engine   *reconfig.Engine
+	settings reconfig.Settings
+	lives    uint64 // engines that were made
+	failure  error  // why there is no working engine now
+}
+
+// life is the time of one engine: what it asked for dies with it.
+type life struct {
+	ctx     context.Context
+	workers sync.WaitGroup
+}
+
+// NewConductor makes a Conductor with an engine made of the store.
+func NewConductor(cfg ConductorConfig) (*Conductor, error) {
+	switch {
+	case cfg.Self == 0:
+		return nil, errors.New("engine host: the manager has no NodeID")
+	case cfg.Level < 0 || cfg.Level >= mib.Levels:
+		return nil, fmt.Errorf("engine host: level %d is not from 0 to %d", cfg.Level, mib.Levels-1)
+	case cfg.Store == nil || cfg.Poller == nil || cfg.Local == nil:
+		return nil, errors.New("engine host: it needs a store, a poller and its own list")
+	}
+	if err := cfg.Settings.Validate(); err != nil {
+		return nil, fmt.Errorf("engine host: settings: %w", err)
+	}
+	if cfg.ControlTimeout <= 0 {
+		cfg.ControlTimeout = time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Conductor{cfg: cfg, log: cfg.Logger, box: newMailbox(), settings: cfg.Settings}
+	if err := c.rebuild(); err != nil {
+		return nil, fmt.Errorf("engine host: %w", err)
+	}
+	return c, nil
+}
+
+// rebuild makes an engine of what the store has.
+func (c *Conductor) rebuild() error {
+	state, err := c.cfg.Store.Load()
+	if err != nil {
+		return fmt.Errorf("load state: %w", err)
+	}
+	switch state.Meta.Self {
+	case 0:
+		state.Meta.Self, state.Meta.Level = c.cfg.Self, c.cfg.Level
+	case c.cfg.Self:
+	default:
+		return fmt.Errorf("the store is that of node %d and this is node %d: give each manager a state directory of its own", state.Meta.Self, c.cfg.Self)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lives++
+	c.engine = reconfig.New(state, c.settings, c.cfg.Seed+c.lives)
+	return nil
+}
+
+// Back-off between attempts to work with a store that fails.
+const (
+	minRebuildWait = 100 * time.Millisecond
+	maxRebuildWait = 10 * time.Second
+)
+
+// Run works until ctx ends; then it ends what is under way, joins it and
+// returns nil.
+func (c *Conductor) Run(ctx context.Context) error {
+	wait, failing := minRebuildWait, false
+	for {
+		began := c.cfg.Clock.Now()
+		err := c.live(ctx, func() {
+			if failing {
+				failing = false
+				c.log.Info("the engine works again")
+			}
+			c.fail(nil)
+		})
+		for err != nil && ctx.Err() == nil {
+			if !failing {
+				failing = true
+				c.log.Error("the engine cannot go on and starts again from the store", "err", err)
+			}
+			c.fail(err)
+			if c.cfg.Clock.Now().Sub(began) > maxRebuildWait { // it went well for a while
+				wait = minRebuildWait
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(wait):
+			}
+			wait = min(2*wait, maxRebuildWait)
+			err = c.rebuild()
+		}
+		if ctx.Err() != nil {
+			c.refuseAll()
+			return nil
+		}
+	}
+}
+
+func (c *Conductor) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failure = err
+}
+
+// refuseAll answers those who still wait when Run ends.
+func (c *Conductor) refuseAll() {
+	for _, l := range c.box.take() {
+		if l.done != nil {
+			l.done <- ErrStopped
+		}
+	}
+}
+
+// ErrStopped says that the Conductor came to its end before it could do what
+// was asked.
+var ErrStopped = errors.New("the engine has stopped")
+
+// live runs the engine until ctx ends (nil) or it cannot go on. up is called
+// once the first write of this life is on disk.
+func (c *Conductor) live(ctx context.Context, up func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	c.life = &life{ctx: ctx}
+	defer func() {
+		cancel()
+		c.life.workers.Wait()
+	}()
+
+	now := reconfig.At{Now: c.cfg.Clock.Now()}
+	if err := c.step(reconfig.Restarted{At: now, Restored: c.cfg.Restored}); err != nil {
+		return err
+	}
+	up()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		timer.Reset(c.untilDeadline())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+			tick := reconfig.Ticked{At: reconfig.At{Now: c.cfg.Clock.Now()}}
+			if err := c.step(tick); err != nil {
+				return err
+			}
+		case <-c.box.ready:
+			letters := c.box.take()
+			for i, l := range letters {
+				if err := c.deliver(l); err != nil {
+					c.putBack(letters[i+1:])
+					return err
+				}
+			}
+		}
+	}
+}
+
+// minTick keeps an engine that is never content from taking the whole CPU.
+const minTick = time.Millisecond
+
+func (c *Conductor) untilDeadline() time.Duration {
+	c.mu.Lock()
+	deadline := c.engine.Deadline()
+	c.mu.Unlock()
+	return max(c.cfg.Clock.Until(deadline), minTick)
+}
+
+// putBack keeps for the next engine what this one could not take any more.
+func (c *Conductor) putBack(letters []letter) {
+	for _, l := range letters {
+		if l.of == nil {
+			c.box.put(l)
+		}
+	}
+}
+
+// deliver has the engine see one letter. The error ends this life.
+func (c *Conductor) deliver(l letter) error {
+	if l.of != nil && l.of != c.life || l.ctx != nil && l.ctx.Err() != nil {
+		return nil
+	}
+	err := c.step(l.event(c.cfg.Clock.Now()))
+	if l.done != nil {
+		l.done <- err
+	}
+	return err
+}
+
+// step lets the engine see an event and takes its actions in order. After an
+// error the engine cannot be used any more.
+func (c *Conductor) step(event reconfig.Event) error {
+	c.mu.Lock()
+	actions, err := c.engine.Step(event)
+	c.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	var entries []reconfig.Entry
+	for _, a := range actions {
+		switch a := a.(type) {
+		case reconfig.Persist:
+			if err := c.persist(a.Txn); err != nil {
+				return err
+			}
+		case reconfig.Record:
+			entries = append(entries, a.Entry)
+		case reconfig.Alert:
+			c.log.Warn(a.Text)
+			if c.cfg.OnAlert != nil {
+				c.cfg.OnAlert(a.Text)
+			}
+		case reconfig.Control:
+			c.carry(a.ID, a.Child, func(ctx context.Context, d delegate) (answer, error) { return d.control(ctx, a) })
+		case reconfig.Probe:
+			c.carry(a.ID, a.Child, func(ctx context.Context, d delegate) (answer, error) { return d.probe(ctx, a) })
+		case reconfig.ReadLog:
+			c.carry(a.ID, a.Child, func(ctx context.Context, d delegate) (answer, error) { return d.readLog(ctx, a) })
+		default:
+			c.log.Error("the engine asked for something unknown", "action", fmt.Sprintf("%T", a))
+		}
+	}
+	c.record(entries)
+	return nil
+}
+
+func (c *Conductor) persist(txn reconfig.Txn) error {
+	if err := c.cfg.Store.Apply(txn); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if len(txn.Samples) > 0 && c.cfg.OnSamples != nil {
+		c.cfg.OnSamples(txn.Samples)
+	}
+	return nil
+}
+
+// record puts entries into the event table. That table is for people: if it
+// cannot be written, the tree is looked after all the same.
+func (c *Conductor) record(entries []reconfig.Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	err := c.cfg.Store.AddEntries(entries)
+	if err != nil && !c.entriesFailed {
+		c.log.Error("events could not be stored", "err", err)
+	}
+	c.entriesFailed = err != nil
+	if c.cfg.OnEntry != nil {
+		for _, e := range entries {
+			c.cfg.OnEntry(e)
+		}
+	}
+}

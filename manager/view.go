@@ -1,0 +1,124 @@
+package manager
+
+import (
+	"slices"
+	"time"
+
+	"simone/mib"
+	"simone/reconfig"
+)
+
+// What the engine knows, for MIB tables and front ends. What is returned is a
+// snapshot and not to be changed.
+
+var _ Below = (*Conductor)(nil)
+
+// Node gives what is known of a node.
+func (c *Conductor) Node(id mib.NodeID) (reconfig.Node, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.engine.Node(id)
+}
+
+// NextNode is the first known node after id; 0 begins.
+func (c *Conductor) NextNode(id mib.NodeID) (mib.NodeID, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.engine.NextNode(id)
+}
+
+// Nodes gives every known node, by NodeID.
+func (c *Conductor) Nodes() []reconfig.Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var nodes []reconfig.Node
+	for id, ok := c.engine.NextNode(0); ok; id, ok = c.engine.NextNode(id) {
+		if n, ok := c.engine.Node(id); ok {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+// Children gives the state of every child manager, by NodeID, without this
+// one.
+func (c *Conductor) Children() []reconfig.ChildStatus {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.engine.Children()
+}
+
+// Round is what the last round saw and decided; its At is 0 before the first.
+func (c *Conductor) Round() reconfig.Round {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.engine.LastRound()
+}
+
+// Counters counts what this engine did since it was made.
+func (c *Conductor) Counters() reconfig.Counters {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.engine.Counters()
+}
+
+// Settings gives the settings in force.
+func (c *Conductor) Settings() reconfig.Settings {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.settings
+}
+
+// Meta gives what the manager knows of itself.
+func (c *Conductor) Meta() reconfig.Meta {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.engine.Meta()
+}
+
+// Ledger says which slots of a node are filled.
+func (c *Conductor) Ledger(id mib.NodeID) reconfig.Ledger {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.engine.Ledger(id)
+	l.Runs, l.Held = slices.Clone(l.Runs), slices.Clone(l.Held)
+	return l
+}
+
+// Failure says why there is no working engine now; nil is all well. What the
+// other methods give is then what the last engine believed.
+func (c *Conductor) Failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failure
+}
+
+// GlobalLatency is the mean of the mean latencies of the ILMs that answer
+// (document 001, section 3.1); false if there are none.
+func (c *Conductor) GlobalLatency() (time.Duration, bool) {
+	var sum time.Duration
+	n := 0
+	for _, child := range c.Children() {
+		if child.Report.Active && !child.Silent && child.At != 0 {
+			sum += child.Report.Latency
+			n++
+		}
+	}
+	if n == 0 {
+		return 0, false
+	}
+	return sum / time.Duration(n), true
+}
+
+// Digest sums up the support lists of the children, as last read.
+func (c *Conductor) Digest() mib.Digest {
+	var sum mib.Digest
+	for _, child := range c.Children() {
+		sum.Count += child.Report.Digest.Count
+		sum.XOR ^= child.Report.Digest.XOR
+	}
+	return sum
+}
+
+// LastRound is when the last round was completed; 0: never.
+func (c *Conductor) LastRound() reconfig.Instant { return c.Round().At }
