@@ -170,7 +170,7 @@ func (d *paperRound) merge() {
 		}
 	}
 	slices.SortFunc(cold, colder)
-	for len(cold) > 1 && d.active > max(d.MinILMs, 1) {
+	for len(cold) > 1 && d.active > d.MinILMs {
 		c, to := cold[0], cold[1]
 		if !c.mayLeave() {
 			cold = cold[1:]

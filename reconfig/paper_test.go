@@ -141,6 +141,8 @@ func TestPaperDecide(t *testing.T) {
 		{"unknown and cold do not merge", paperView(ilm(1, nan, 1), ilm(2, 0, 1)), ""},
 		{"all unknown", withIdle(paperView(ilm(1, nan, 10), ilm(2, nan, 10)), 9), ""},
 
+		{"thresholds out of order: nothing merges into an ILM that migrated",
+			thresholds(paperView(ilm(1, 600, 4), ilm(2, 10, 4), ilm(3, 15, 4)), 700, 20, 500), "migrate 1>2 4-"},
 		{"hot ones first, then cold ones", paperView(ilm(1, 0.03, 1), ilm(2, 20, 10), ilm(3, 0.01, 3), ilm(4, 600, 4), ilm(5, 0.02, 5)),
 			"migrate 4>3 4-, split 2>3 5, merge 5>1 5-"},
 	}
