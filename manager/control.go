@@ -1,89 +1,382 @@
 package manager
 
 import (
-	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
 
 	"simone/mib"
 	"simone/reconfig"
 )
 
-// controlVars puts a control SET on the wire: the fence first, then what the
-// verb needs.
-func controlVars(set reconfig.ControlSet) []mib.Variable {
-	scalar := func(object mib.OID, v mib.Value) mib.Variable {
-		return mib.Variable{Name: mib.Instance(object), Value: v}
-	}
-	vars := []mib.Variable{scalar(mib.SimoneIlmFence, mib.Octets(set.Fence.Append(nil)))}
-	switch set.Verb {
-	case reconfig.Stage, reconfig.Release:
-		vars = append(vars, scalar(mib.SimoneIlmApply, mib.Octets(set.Apply.Append(nil))))
-	case reconfig.Promote:
-		vars = append(vars,
-			scalar(mib.SimoneIlmTriggerInterval, mib.Gauge(set.Settings.TriggerMillis)),
-			scalar(mib.SimoneIlmPollInterval, mib.Gauge(set.Settings.PollMillis)),
-			scalar(mib.SimoneIlmAdminStatus, mib.Integer(int32(mib.IlmAdminUp))))
-	case reconfig.Demote:
-		vars = append(vars, scalar(mib.SimoneIlmAdminStatus, mib.Integer(int32(mib.IlmAdminDown))))
-	case reconfig.Acknowledge:
-		cursor := binary.BigEndian.AppendUint64(nil, set.Cursor.Incarnation)
-		cursor = binary.BigEndian.AppendUint32(cursor, set.Cursor.Seq)
-		vars = append(vars, scalar(mib.SimoneIlmCursor, mib.Octets(cursor)))
-	}
-	return vars
+// control is the Setter for everything that a control SET may write: the
+// simoneIlm group and simoneSupportTable. It stands at both places in the
+// tree, so that it gets all variables of one SET together.
+type control struct {
+	h       *Host
+	scalars *mib.Scalars
+	table   *mib.Table
 }
 
-// controlFailure tells the engine what an error-status of a control SET
-// means; index counts from 1.
-func controlFailure(status mib.ErrorStatus, index int) reconfig.Failure {
-	switch status {
-	case mib.InconsistentValue:
-		if index <= 1 { // of v1's badValue for the whole SET no index may come
-			return reconfig.FenceStale
-		}
-		return reconfig.EpochStale
-	case mib.ResourceUnavailable:
-		return reconfig.NotHeld
-	case mib.GenErr, mib.CommitFailed, mib.UndoFailed:
-		// The child could not keep the change, or an AgentX master gave up
-		// on a subagent that may yet do it: nothing is known.
-		return reconfig.TimedOut
-	}
-	return reconfig.Malformed
-}
+var _ mib.Setter = (*control)(nil)
 
-// control sends a control SET once. Repeating it blindly would help nobody:
-// if the answer was lost, the engine asks again with a fence of its choice.
-func (d *remoteDelegate) control(ctx context.Context, a reconfig.Control) (answer, error) {
-	response, err := d.ask(ctx, mib.Request{
-		Verb:    mib.VerbSet,
-		Vars:    controlVars(a.ControlSet),
-		Timeout: d.controlTimeout,
-	})
+// newControl makes the handler.
+func newControl(h *Host) (*control, error) {
+	// The parts check syntax and access only; what the variables mean
+	// together is for control.Test to say.
+	pass := func([]mib.Variable) (mib.Txn, *mib.SetError) { return mib.TxnFuncs{}, nil }
+	scalars, err := mib.NewScalarGroup(pass, h.ilmScalars()...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("manager: simoneIlm: %w", err)
 	}
-	if response.Status == mib.NoError {
-		return doneAction(a.ID), nil
+	table, err := mib.NewTable(mib.SimoneSupportEntry, supportRows{h})
+	if err != nil {
+		return nil, fmt.Errorf("manager: simoneSupportTable: %w", err)
 	}
-	why := controlFailure(response.Status, response.Index)
-	return nil, failed(why, "%v: node %d at %v answered %v at variable %d%s",
-		a.Verb, d.child, d.address, response.Status, response.Index, d.reason(ctx))
+	return &control{h, scalars, table}, nil
 }
 
-// reason asks the child why it refused; what it says is for people only.
-func (d *remoteDelegate) reason(ctx context.Context) string {
-	response, err := d.ask(ctx, mib.Request{
-		Verb:    mib.VerbGet,
-		Vars:    []mib.Variable{{Name: mib.Instance(mib.SimoneIlmError), Value: null}},
-		Timeout: d.probeTimeout,
-	})
-	if err != nil || response.Status != mib.NoError || len(response.Vars) != 1 ||
-		response.Vars[0].Value.Type != mib.TypeOctetString || len(response.Vars[0].Value.Bytes) == 0 {
-		return ""
+// Get implements mib.Handler.
+func (c *control) Get(name mib.OID) mib.Value {
+	if name.HasPrefix(mib.SimoneSupport) {
+		return c.table.Get(name)
 	}
-	return ": " + string(response.Vars[0].Value.Bytes)
+	if name.Equal(mib.Instance(mib.SimoneIlmFence)) {
+		c.h.heard() // every probe of a parent reads it, and nobody else has a reason to
+	}
+	return c.scalars.Get(name)
 }
 
-// null is the value of a variable that is asked for.
-var null = mib.Value{Type: mib.TypeNull}
+// Next implements mib.Handler. The scalars sort before the table.
+func (c *control) Next(name mib.OID) (mib.Variable, bool) {
+	if v, ok := c.scalars.Next(name); ok {
+		return v, true
+	}
+	return c.table.Next(name)
+}
+
+// Test implements mib.Setter.
+func (c *control) Test(vars []mib.Variable) (mib.Txn, *mib.SetError) {
+	txn, refused := c.test(vars)
+	if refused != nil {
+		c.h.refused(refused)
+		return nil, refused
+	}
+	return txn, nil
+}
+
+func (c *control) test(vars []mib.Variable) (mib.Txn, *mib.SetError) {
+	if refused := c.checkSyntax(vars); refused != nil {
+		return nil, refused
+	}
+	w, refused := c.h.read(vars)
+	if refused != nil {
+		return nil, refused
+	}
+	if w.fence < 0 { // simoneIlmTrigger alone
+		return &controlTxn{h: c.h, trigger: w.trigger}, nil
+	}
+	c.h.controlMu.Lock()
+	set, refused := w.decode(c.h)
+	if refused == nil {
+		change, no := c.h.plan(set)
+		if no == nil {
+			return &controlTxn{h: c.h, change: change, trigger: w.trigger, locked: true}, nil
+		}
+		refused = w.refusal(no)
+	}
+	c.h.controlMu.Unlock()
+	return nil, refused
+}
+
+// checkSyntax has each variable checked by its own definition.
+func (c *control) checkSyntax(vars []mib.Variable) *mib.SetError {
+	for i := range vars {
+		var part mib.Setter = c.scalars
+		if vars[i].Name.HasPrefix(mib.SimoneSupport) {
+			part = c.table
+		}
+		txn, refused := part.Test(vars[i : i+1])
+		if refused != nil {
+			refused.Index = i
+			return refused
+		}
+		txn.Cleanup()
+	}
+	return nil
+}
+
+// wish is what the variables of one SET ask for; numbers are positions among
+// them, -1 for those that are missing.
+type wish struct {
+	vars                                            []mib.Variable
+	fence, apply, cursor, admin, triggerEvery, poll int
+	cells                                           []int
+	trigger                                         bool
+}
+
+// read sorts the variables of a SET.
+func (h *Host) read(vars []mib.Variable) (*wish, *mib.SetError) {
+	w := &wish{vars: vars, fence: -1, apply: -1, cursor: -1, admin: -1, triggerEvery: -1, poll: -1}
+	place := map[string]*int{
+		mib.SimoneIlmFence.String():           &w.fence,
+		mib.SimoneIlmApply.String():           &w.apply,
+		mib.SimoneIlmCursor.String():          &w.cursor,
+		mib.SimoneIlmAdminStatus.String():     &w.admin,
+		mib.SimoneIlmTriggerInterval.String(): &w.triggerEvery,
+		mib.SimoneIlmPollInterval.String():    &w.poll,
+	}
+	others := false
+	for i, v := range vars {
+		if v.Name.HasPrefix(mib.SimoneSupport) {
+			w.cells, others = append(w.cells, i), true
+			continue
+		}
+		object := v.Name[:len(v.Name)-1]
+		if object.Equal(mib.SimoneIlmTrigger) {
+			w.trigger = mib.IsTrue(v.Value)
+			continue
+		}
+		at := place[object.String()]
+		if *at >= 0 {
+			return nil, mib.Refuse(mib.WrongValue, i, "%s stands there twice", mib.NameOf(v.Name))
+		}
+		*at, others = i, true
+	}
+	if others && w.fence != 0 {
+		at := 0
+		for at < len(vars)-1 && vars[at].Name.HasPrefix(mib.SimoneIlmTrigger) {
+			at++
+		}
+		return nil, mib.Refuse(mib.InconsistentValue, at,
+			"%s: a control SET begins with simoneIlmFence.0; write a fence above the one that it reads as", mib.NameOf(vars[at].Name))
+	}
+	return w, nil
+}
+
+// decode makes the control SET that a wish stands for. h.controlMu is held.
+func (w *wish) decode(h *Host) (reconfig.ControlSet, *mib.SetError) {
+	var set reconfig.ControlSet
+	no := func(at int, format string, args ...any) (reconfig.ControlSet, *mib.SetError) {
+		return set, mib.Refuse(mib.WrongValue, at, "%s: "+format, append([]any{mib.NameOf(w.vars[at].Name)}, args...)...)
+	}
+	var err error
+	if set.Fence, err = mib.ParseFence(w.vars[w.fence].Value.Bytes); err != nil {
+		return no(w.fence, "%v", err)
+	}
+	role := max(w.admin, w.triggerEvery, w.poll)
+	kinds := 0
+	for _, at := range []int{w.apply, w.cursor, role} {
+		if at >= 0 {
+			kinds++
+		}
+	}
+	if len(w.cells) > 0 {
+		kinds++
+	}
+	if kinds > 1 {
+		return no(w.other(), "rows, cursor and role cannot be written in one SET: send one SET for each")
+	}
+	switch {
+	case w.apply >= 0:
+		set.Verb = reconfig.Stage
+		if set.Apply, err = mib.ParseApply(w.vars[w.apply].Value.Bytes); err != nil {
+			return no(w.apply, "%v", err)
+		}
+		if len(set.Apply.Stage) == 0 && len(set.Apply.Destroy) > 0 {
+			set.Verb = reconfig.Release
+		}
+	case w.cursor >= 0:
+		set.Verb = reconfig.Acknowledge
+		if set.Cursor, err = parseCursor(w.vars[w.cursor].Value.Bytes); err != nil {
+			return no(w.cursor, "%v", err)
+		}
+	case role >= 0:
+		return w.decodeRole(h, set)
+	case len(w.cells) > 0:
+		set.Verb = reconfig.Stage
+		var refused *mib.SetError
+		if set.Apply, refused = w.decodeCells(h); refused != nil {
+			return set, refused
+		}
+		if len(set.Apply.Stage) == 0 {
+			set.Verb = reconfig.Release
+		}
+	default:
+		set.Verb = reconfig.Claim
+	}
+	return set, nil
+}
+
+// decodeRole reads a SET of the status or of the intervals.
+func (w *wish) decodeRole(h *Host, set reconfig.ControlSet) (reconfig.ControlSet, *mib.SetError) {
+	h.mu.Lock()
+	active := h.list.Active()
+	set.Settings = h.list.Settings()
+	h.mu.Unlock()
+	if w.triggerEvery >= 0 {
+		set.Settings.TriggerMillis = uint32(w.vars[w.triggerEvery].Value.Uint)
+	}
+	if w.poll >= 0 {
+		set.Settings.PollMillis = uint32(w.vars[w.poll].Value.Uint)
+	}
+	up := active
+	if w.admin >= 0 {
+		up = mib.IlmAdmin(w.vars[w.admin].Value.Int) == mib.IlmAdminUp
+	} else if !active {
+		at := w.other()
+		return set, mib.Refuse(mib.WrongValue, at, "%s: this node is no ILM; write simoneIlmAdminStatus up in the same SET", mib.NameOf(w.vars[at].Name))
+	}
+	set.Verb = reconfig.Promote
+	if !up {
+		set.Verb, set.Settings = reconfig.Demote, reconfig.IlmSettings{}
+	}
+	return set, nil
+}
+
+// other is the position of the first variable beside the fence and the
+// trigger; the fence's own if there is none.
+func (w *wish) other() int {
+	for i, v := range w.vars {
+		if i != w.fence && !v.Name.HasPrefix(mib.SimoneIlmTrigger) {
+			return i
+		}
+	}
+	return max(w.fence, 0)
+}
+
+// refusal says a list's refusal in SNMP's words.
+func (w *wish) refusal(r *reconfig.Refusal) *mib.SetError {
+	at, status := w.other(), mib.WrongValue
+	switch r.Why {
+	case reconfig.FenceStale:
+		at, status = w.fence, mib.InconsistentValue
+	case reconfig.EpochStale:
+		status = mib.InconsistentValue
+	case reconfig.NotHeld:
+		status = mib.ResourceUnavailable
+	}
+	return mib.Refuse(status, at, "%s: %s", mib.NameOf(w.vars[at].Name), r.Text)
+}
+
+// plan checks a control SET against the list and the node. h.controlMu is
+// held, and stays held until the change is committed or dropped.
+func (h *Host) plan(set reconfig.ControlSet) (*reconfig.ListChange, *reconfig.Refusal) {
+	candidate := h.cfg.Node.Identity().Candidate || h.isTop()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.cfg.Clock.Now()
+	h.asked = now
+	change, refusal := h.list.Plan(now, set)
+	if refusal == nil && change != nil && change.Active && !h.list.Active() && !candidate {
+		refusal = &reconfig.Refusal{Why: reconfig.NotHeld, Text: "this node is no candidate (simoneNodeCandidate): set candidate in its configuration"}
+	}
+	if refusal == nil && change != nil && h.isTop() && !change.Active {
+		refusal = &reconfig.Refusal{Why: reconfig.Malformed, Text: "the TLM cannot stop being a manager"}
+	}
+	if refusal != nil {
+		return nil, refusal
+	}
+	return change, nil
+}
+
+// commit makes a planned change durable and then true; nil repeats what was
+// done before. h.controlMu is held.
+func (h *Host) commit(change *reconfig.ListChange) error {
+	if change == nil {
+		return nil
+	}
+	if err := h.cfg.Store.ApplyList(change); err != nil {
+		h.mu.Lock()
+		h.counts.StoreFailures++
+		h.mu.Unlock()
+		return fmt.Errorf("store the support list: %w", err)
+	}
+	h.mu.Lock()
+	now := h.cfg.Clock.Now()
+	was := h.list.Active()
+	h.list.Apply(now, change)
+	for _, r := range change.Rows {
+		if _, have := h.nodes[r.Row.Node]; !have {
+			h.nodes[r.Row.Node] = &rowState{since: now}
+		}
+	}
+	for _, id := range change.Removed {
+		delete(h.nodes, id)
+		h.values.remove(id)
+	}
+	turned := h.list.Active() != was
+	if turned {
+		h.resetWindows(now)
+	}
+	h.mu.Unlock()
+	if turned {
+		h.assumeRole()
+	}
+	h.kick()
+	return nil
+}
+
+// refused notes why a control SET was refused, for simoneIlmError.
+func (h *Host) refused(e *mib.SetError) {
+	const limit = 1024 // of a SimoneText
+	h.mu.Lock()
+	h.lastError = e.Reason[:min(len(e.Reason), limit)]
+	h.mu.Unlock()
+	h.log.Info("control SET refused", "status", e.Status, "variable", e.Index+1, "reason", e.Reason)
+}
+
+// controlTxn is a control SET that passed its test.
+type controlTxn struct {
+	h         *Host
+	change    *reconfig.ListChange // nil repeats what was done before
+	trigger   bool
+	locked    bool // it holds controlMu
+	committed bool
+}
+
+// Commit implements mib.Txn.
+func (x *controlTxn) Commit() *mib.SetError {
+	if err := x.h.commit(x.change); err != nil {
+		e := mib.Refuse(mib.CommitFailed, 0, "%v", err)
+		x.h.refused(e)
+		return e
+	}
+	x.committed = true
+	if x.trigger {
+		x.h.CloseWindow()
+		if x.h.cfg.Below != nil {
+			x.h.cfg.Below.Trigger()
+		}
+	}
+	return nil
+}
+
+// Undo implements mib.Txn. A round that was triggered is not taken back.
+func (x *controlTxn) Undo() *mib.SetError {
+	defer x.Cleanup()
+	if !x.committed || x.change == nil {
+		return nil
+	}
+	x.committed = false
+	if err := x.h.commit(x.change.Undo()); err != nil {
+		return mib.Refuse(mib.UndoFailed, -1, "%v", err)
+	}
+	return nil
+}
+
+// Cleanup implements mib.Txn.
+func (x *controlTxn) Cleanup() {
+	if x.locked {
+		x.locked = false
+		x.h.controlMu.Unlock()
+	}
+}
+
+// parseCursor unpacks a simoneIlmCursor.
+func parseCursor(b []byte) (reconfig.Cursor, error) {
+	if len(b) != 12 {
+		return reconfig.Cursor{}, errors.New("a cursor has 12 octets: the log's incarnation and a sequence number")
+	}
+	return reconfig.Cursor{Incarnation: binary.BigEndian.Uint64(b), Seq: binary.BigEndian.Uint32(b[8:])}, nil
+}

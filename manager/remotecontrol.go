@@ -1,0 +1,89 @@
+package manager
+
+import (
+	"context"
+	"encoding/binary"
+
+	"simone/mib"
+	"simone/reconfig"
+)
+
+// controlVars puts a control SET on the wire: the fence first, then what the
+// verb needs.
+func controlVars(set reconfig.ControlSet) []mib.Variable {
+	scalar := func(object mib.OID, v mib.Value) mib.Variable {
+		return mib.Variable{Name: mib.Instance(object), Value: v}
+	}
+	vars := []mib.Variable{scalar(mib.SimoneIlmFence, mib.Octets(set.Fence.Append(nil)))}
+	switch set.Verb {
+	case reconfig.Stage, reconfig.Release:
+		vars = append(vars, scalar(mib.SimoneIlmApply, mib.Octets(set.Apply.Append(nil))))
+	case reconfig.Promote:
+		vars = append(vars,
+			scalar(mib.SimoneIlmTriggerInterval, mib.Gauge(set.Settings.TriggerMillis)),
+			scalar(mib.SimoneIlmPollInterval, mib.Gauge(set.Settings.PollMillis)),
+			scalar(mib.SimoneIlmAdminStatus, mib.Integer(int32(mib.IlmAdminUp))))
+	case reconfig.Demote:
+		vars = append(vars, scalar(mib.SimoneIlmAdminStatus, mib.Integer(int32(mib.IlmAdminDown))))
+	case reconfig.Acknowledge:
+		cursor := binary.BigEndian.AppendUint64(nil, set.Cursor.Incarnation)
+		cursor = binary.BigEndian.AppendUint32(cursor, set.Cursor.Seq)
+		vars = append(vars, scalar(mib.SimoneIlmCursor, mib.Octets(cursor)))
+	}
+	return vars
+}
+
+// controlFailure tells the engine what an error-status of a control SET
+// means; index counts from 1.
+func controlFailure(status mib.ErrorStatus, index int) reconfig.Failure {
+	switch status {
+	case mib.InconsistentValue:
+		if index <= 1 { // of v1's badValue for the whole SET no index may come
+			return reconfig.FenceStale
+		}
+		return reconfig.EpochStale
+	case mib.ResourceUnavailable:
+		return reconfig.NotHeld
+	case mib.GenErr, mib.CommitFailed, mib.UndoFailed:
+		// The child could not keep the change, or an AgentX master gave up
+		// on a subagent that may yet do it: nothing is known.
+		return reconfig.TimedOut
+	}
+	return reconfig.Malformed
+}
+
+// control sends a control SET once. Repeating it blindly would help nobody:
+// if the answer was lost, the engine asks again with a fence of its choice.
+func (d *remoteDelegate) control(ctx context.Context, a reconfig.Control) (answer, error) {
+	response, err := d.ask(ctx, mib.Request{
+		Verb:    mib.VerbSet,
+		Vars:    controlVars(a.ControlSet),
+		Timeout: d.controlTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if response.Status == mib.NoError {
+		return doneAction(a.ID), nil
+	}
+	why := controlFailure(response.Status, response.Index)
+	return nil, failed(why, "%v: node %d at %v answered %v at variable %d%s",
+		a.Verb, d.child, d.address, response.Status, response.Index, d.reason(ctx))
+}
+
+// reason asks the child why it refused; what it says is for people only.
+func (d *remoteDelegate) reason(ctx context.Context) string {
+	response, err := d.ask(ctx, mib.Request{
+		Verb:    mib.VerbGet,
+		Vars:    []mib.Variable{{Name: mib.Instance(mib.SimoneIlmError), Value: null}},
+		Timeout: d.probeTimeout,
+	})
+	if err != nil || response.Status != mib.NoError || len(response.Vars) != 1 ||
+		response.Vars[0].Value.Type != mib.TypeOctetString || len(response.Vars[0].Value.Bytes) == 0 {
+		return ""
+	}
+	return ": " + string(response.Vars[0].Value.Bytes)
+}
+
+// null is the value of a variable that is asked for.
+var null = mib.Value{Type: mib.TypeNull}
