@@ -68,7 +68,7 @@ func NewTableOf(entry OID, columns []Column, rows Rows) *Table {
 func ColumnsOf(entry OID) []Column {
 	var columns []Column
 	for _, o := range ObjectsBelow(entry) {
-		if o.Shape == ShapeColumn && o.Access >= AccessReadOnly {
+		if o.Shape == ShapeColumn && len(o.OID) == len(entry)+1 && o.Access >= AccessReadOnly {
 			columns = append(columns, Column{o.OID[len(o.OID)-1], o.Syntax, o.Writable()})
 		}
 	}
