@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Type is the ASN.1 tag of a value as it stands on the wire (RFC 3416, 3).
@@ -117,10 +120,8 @@ func (v Value) String() string {
 	case TypeCounter32, TypeGauge32, TypeTimeTicks, TypeCounter64:
 		return strconv.FormatUint(v.Uint, 10)
 	case TypeOctetString:
-		for _, c := range v.Bytes {
-			if c < 0x20 && c != '\n' && c != '\r' && c != '\t' || c == 0x7f {
-				return fmt.Sprintf("%x", v.Bytes)
-			}
+		if !printable(string(v.Bytes)) {
+			return fmt.Sprintf("%x", v.Bytes)
 		}
 		return string(v.Bytes)
 	case TypeOpaque:
@@ -134,6 +135,14 @@ func (v Value) String() string {
 		return fmt.Sprintf("%x", v.Bytes)
 	}
 	return v.Type.String()
+}
+
+// printable reports whether s is text that a terminal does not take for a
+// control sequence.
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t'
+	})
 }
 
 // Variable is a name with its value: a variable binding (RFC 3416, 2.1).
