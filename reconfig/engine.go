@@ -1,28 +1,376 @@
 package reconfig
 
-import "simone/mib"
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
 
-// Engine is a manager's reconfiguration engine.
-type Engine struct{}
+	"simone/mib"
+)
+
+// Engine is a manager's reconfiguration engine: it knows every node's owner,
+// watches the child managers, decides who polls whom, and moves nodes between
+// them by the protocol of docs/protocol.md. It holds no lock, clock or
+// connection: its host feeds it events and does what it asks.
+type Engine struct {
+	settings Settings
+	policy   Policy
+	chance   *rand.Rand
+	state    State
+	now      Instant
+	begun    bool
+
+	children map[mib.NodeID]*child // self among them
+	order    []mib.NodeID          // of children, sorted
+	ids      []mib.NodeID          // of nodes, sorted
+	owned    map[mib.NodeID]map[mib.NodeID]struct{}
+	open     map[mib.NodeID]struct{} // nodes that are not as they should be, or may not be
+
+	nextAction ActionID
+	nextRound  Instant
+	asked      bool    // a round was asked for
+	holdUntil  Instant // no failover before: the manager suspects itself
+	formed     bool    // the first ILMs have been promoted
+	joinedAt   map[mib.NodeID]Instant
+	openedAt   map[mib.NodeID]Instant // when a node's intent was opened
+	failing    map[mib.NodeID]bool    // as the logs say
+	plans      []plan
+	follow     []following
+	round      Round
+	counters   Counters
+
+	// What the present step has changed and asks for.
+	out          []Action
+	samples      []Stored
+	forget       []mib.NodeID
+	dirtyMeta    bool
+	dirtyNodes   map[mib.NodeID]struct{}
+	dirtyLedgers map[mib.NodeID]struct{}
+	dirtyCursors map[mib.NodeID]struct{}
+}
+
+// maxTerm is the highest term that an epoch's sixteen bits can hold.
+const maxTerm = 1<<16 - 1
+
+// restoreJump is by how much a restore raises the term, so that no term that
+// was used after the backup is used again.
+const restoreJump = 1024
+
+var (
+	// ErrNotStarted says that an event came before Restarted.
+	ErrNotStarted = errors.New("the engine's first event must be Restarted")
+	// ErrTermsUsedUp says that the manager cannot raise its term any more.
+	ErrTermsUsedUp = errors.New("the manager's terms are used up: begin with a new store; the tree will be adopted from the ILMs")
+)
 
 // New makes an engine from what the store kept. The seed steers the few
 // choices that are made by chance. Its first event must be Restarted.
-func New(state State, settings Settings, seed uint64) *Engine { return nil }
+func New(state State, settings Settings, seed uint64) *Engine {
+	e := &Engine{
+		settings: settings, chance: rand.New(rand.NewPCG(seed, 0x51)), state: state,
+		children: make(map[mib.NodeID]*child), owned: make(map[mib.NodeID]map[mib.NodeID]struct{}),
+		failing: make(map[mib.NodeID]bool),
+		open:    make(map[mib.NodeID]struct{}), joinedAt: make(map[mib.NodeID]Instant), openedAt: make(map[mib.NodeID]Instant),
+		dirtyNodes: make(map[mib.NodeID]struct{}), dirtyLedgers: make(map[mib.NodeID]struct{}), dirtyCursors: make(map[mib.NodeID]struct{}),
+	}
+	if e.state.Nodes == nil {
+		e.state.Nodes = make(map[mib.NodeID]Node)
+	}
+	if e.state.Ledgers == nil {
+		e.state.Ledgers = make(map[mib.NodeID]Ledger)
+	}
+	if e.state.Cursors == nil {
+		e.state.Cursors = make(map[mib.NodeID]Cursor)
+	}
+	if e.policy, _ = PolicyByName(settings.Policy); e.policy == nil {
+		e.policy = Paper{}
+	}
+	if e.state.Meta.Self == 0 {
+		e.state.Meta.Self = 1
+	}
+	e.state.Meta.NextID = max(e.state.Meta.NextID, e.state.Meta.Self+1)
+	for id, n := range e.state.Nodes {
+		e.ids = append(e.ids, id)
+		e.own(n.Owner, id)
+		e.state.Meta.NextID = max(e.state.Meta.NextID, id+1)
+	}
+	slices.Sort(e.ids)
+	return e
+}
 
-// Step takes an event and gives the actions it asks for.
-func (e *Engine) Step(ev Event) ([]Action, error) { return nil, nil }
+// Step takes an event and gives the actions it asks for. An error means that
+// the engine cannot go on; nothing of the step is to be carried out.
+func (e *Engine) Step(ev Event) ([]Action, error) {
+	if _, first := ev.(Restarted); !e.begun && !first {
+		return nil, ErrNotStarted
+	}
+	e.now = max(e.now, ev.at())
+	e.out, e.samples, e.forget = nil, nil, nil
+	switch ev := ev.(type) {
+	case Restarted:
+		e.restarted(ev)
+	case Ticked:
+	case ChildReported:
+		e.reported(ev)
+	case ChildSilent:
+		if c := e.children[ev.Child]; c != nil && !c.self {
+			e.silence(c)
+		}
+	case LogRead:
+		e.logRead(ev)
+	case NodeJoined:
+		e.joined(ev)
+	case NodeLeft:
+		e.left(ev.Node)
+	case ActionDone:
+		e.done(ev.Action)
+	case ActionFailed:
+		e.failed(ev)
+	case OperatorAsked:
+		e.operator(ev)
+	case Tuned:
+		e.tuned(ev.Settings)
+	default:
+		return nil, fmt.Errorf("unknown event %T", ev)
+	}
+	e.work()
+	if e.state.Meta.Term > maxTerm {
+		return nil, ErrTermsUsedUp
+	}
+	return e.flush(), nil
+}
+
+// work brings things nearer to how they should be: it compares what is known
+// with what is wanted and acts on the difference, whatever the event was.
+func (e *Engine) work() {
+	e.claimAll()
+	if e.allSeen() {
+		e.place()
+		e.advancePlans()
+		if e.asked || e.now >= e.nextRound {
+			e.runRound()
+		}
+		e.settleAll()
+		e.control()
+		for _, id := range e.order {
+			e.readLog(e.children[id])
+		}
+	}
+	e.probeAll()
+}
+
+// flush gives the step's actions, the write that they depend on first.
+func (e *Engine) flush() []Action {
+	var t Txn
+	if e.dirtyMeta {
+		m := e.state.Meta
+		t.Meta = &m
+	}
+	for _, id := range sortedKeys(e.dirtyNodes) {
+		if n, ok := e.state.Nodes[id]; ok {
+			t.Nodes = append(t.Nodes, n.clone())
+		}
+	}
+	for _, id := range sortedKeys(e.dirtyLedgers) {
+		if l, ok := e.state.Ledgers[id]; ok {
+			t.Ledgers = append(t.Ledgers, LedgerOf{id, l.clone()})
+		}
+	}
+	for _, id := range sortedKeys(e.dirtyCursors) {
+		t.Cursors = append(t.Cursors, CursorOf{id, e.state.Cursors[id]})
+	}
+	t.Forget, t.Samples = e.forget, e.samples
+	e.dirtyMeta = false
+	clear(e.dirtyNodes)
+	clear(e.dirtyLedgers)
+	clear(e.dirtyCursors)
+	if t.Empty() {
+		return e.out
+	}
+	return append([]Action{Persist{t}}, e.out...)
+}
+
+func (e *Engine) do(a Action) { e.out = append(e.out, a) }
+
+func (e *Engine) action() ActionID {
+	e.nextAction++
+	return e.nextAction
+}
+
+func (e *Engine) record(r Entry) {
+	r.At = e.now
+	e.do(Record{r})
+}
+
+func (e *Engine) alert(format string, args ...any) {
+	e.counters.Alerts++
+	e.do(Alert{fmt.Sprintf(format, args...)})
+}
+
+// node is a copy of a node to change and put back with save.
+func (e *Engine) node(id mib.NodeID) (*Node, bool) {
+	n, ok := e.state.Nodes[id]
+	return &n, ok
+}
+
+// save puts a changed node back and has it persisted.
+func (e *Engine) save(n *Node) {
+	if old, ok := e.state.Nodes[n.ID]; !ok {
+		i, _ := slices.BinarySearch(e.ids, n.ID)
+		e.ids = slices.Insert(e.ids, i, n.ID)
+		e.own(n.Owner, n.ID)
+	} else if old.Owner != n.Owner {
+		delete(e.owned[old.Owner], n.ID)
+		e.own(n.Owner, n.ID)
+	}
+	e.state.Nodes[n.ID] = *n
+	e.dirtyNodes[n.ID] = struct{}{}
+	e.touch(n.ID)
+}
+
+func (e *Engine) own(owner, id mib.NodeID) {
+	if e.owned[owner] == nil {
+		e.owned[owner] = make(map[mib.NodeID]struct{})
+	}
+	e.owned[owner][id] = struct{}{}
+}
+
+// touch has a node looked at in this step's work.
+func (e *Engine) touch(id mib.NodeID) { e.open[id] = struct{}{} }
+
+// ownedBy is the nodes of an owner, sorted.
+func (e *Engine) ownedBy(owner mib.NodeID) []mib.NodeID { return sortedKeys(e.owned[owner]) }
+
+func (e *Engine) restarted(ev Restarted) {
+	e.begun = true
+	jump := uint32(1)
+	if ev.Restored {
+		jump = restoreJump
+	}
+	e.addChild(e.state.Meta.Self)
+	for _, id := range e.ids {
+		n := e.state.Nodes[id]
+		if n.Wanted {
+			e.formed = true
+			if n.Owner == e.state.Meta.Self {
+				e.addChild(id)
+			}
+		}
+		e.touch(id)
+	}
+	e.nextRound = e.now.Add(e.settings.Trigger)
+	e.raiseTerm(e.state.Meta.Term + jump)
+}
+
+// raiseTerm begins a new term: nothing of the old one is outstanding any
+// more, and every child has to be claimed and read again.
+func (e *Engine) raiseTerm(term uint32) {
+	e.state.Meta.Term = term
+	e.dirtyMeta = true
+	for _, c := range e.children {
+		c.newTerm()
+	}
+	e.record(Entry{Kind: KindTerm, Node: e.state.Meta.Self, Seen: fmt.Sprintf("term %d", term)})
+}
+
+// newEpoch gives an epoch above every epoch known, within the own term.
+func (e *Engine) newEpoch() mib.Epoch {
+	level := e.state.Meta.Level
+	own := e.state.Nodes[e.state.Meta.Self].Epoch
+	var next mib.Epoch
+	copy(next[:level], own[:level])
+	high := e.state.Meta.High
+	next[level] = e.state.Meta.Term<<16 | 1
+	if slices.Equal(high[:level], next[:level]) && high[level] >= next[level] {
+		next[level] = high[level] + 1
+	}
+	if next.Term(level) > e.state.Meta.Term { // 65,535 epochs in one term
+		e.raiseTerm(next.Term(level))
+	}
+	e.state.Meta.High = next
+	e.dirtyMeta = true
+	return next
+}
+
+// sawEpoch notes an epoch that was met at a child.
+func (e *Engine) sawEpoch(ep mib.Epoch) {
+	if e.state.Meta.High.Less(ep) {
+		e.state.Meta.High = ep
+		e.dirtyMeta = true
+	}
+}
+
+// interval is the time between a node's slots.
+func (e *Engine) interval(n *Node) time.Duration {
+	if n.Interval > 0 {
+		return n.Interval
+	}
+	return e.settings.Interval
+}
 
 // Deadline is when the engine wants to be Ticked at the latest.
-func (e *Engine) Deadline() Instant { return 0 }
+func (e *Engine) Deadline() Instant {
+	d := e.nextRound
+	if e.holdUntil > e.now {
+		d = min(d, e.holdUntil)
+	}
+	for _, id := range e.order {
+		c := e.children[id]
+		if c.probe == 0 {
+			d = min(d, c.probeAt)
+		}
+		if c.retryAt > e.now {
+			d = min(d, c.retryAt)
+		}
+	}
+	return max(d, e.now+1)
+}
+
+// Meta gives what the manager knows of itself.
+func (e *Engine) Meta() Meta { return e.state.Meta }
+
+// Settings gives the settings in force.
+func (e *Engine) Settings() Settings { return e.settings }
 
 // Node gives what is known of a node.
-func (e *Engine) Node(id mib.NodeID) (Node, bool) { return Node{}, false }
+func (e *Engine) Node(id mib.NodeID) (Node, bool) {
+	n, ok := e.state.Nodes[id]
+	return n, ok
+}
 
 // NextNode is the first known node after id.
-func (e *Engine) NextNode(id mib.NodeID) (mib.NodeID, bool) { return 0, false }
+func (e *Engine) NextNode(id mib.NodeID) (mib.NodeID, bool) {
+	i, found := slices.BinarySearch(e.ids, id)
+	if found {
+		i++
+	}
+	if i == len(e.ids) {
+		return 0, false
+	}
+	return e.ids[i], true
+}
+
+// Len is how many nodes are known.
+func (e *Engine) Len() int { return len(e.ids) }
+
+// Ledger gives a node's ledger; do not change it.
+func (e *Engine) Ledger(id mib.NodeID) Ledger { return e.state.Ledgers[id] }
 
 // Children gives the state of every child manager, by NodeID, without self.
-func (e *Engine) Children() []ChildStatus { return nil }
+func (e *Engine) Children() []ChildStatus {
+	out := make([]ChildStatus, 0, len(e.order))
+	for _, id := range e.order {
+		if c := e.children[id]; !c.self {
+			out = append(out, ChildStatus{
+				ID: id, Report: c.report, At: c.reportAt, Silent: c.silent,
+				Retiring: e.state.Nodes[id].Retiring, Ready: e.ready(c), Nodes: len(e.owned[id]),
+			})
+		}
+	}
+	return out
+}
 
 // ChildStatus is what an engine knows of a child manager.
 type ChildStatus struct {
@@ -31,7 +379,8 @@ type ChildStatus struct {
 	At       Instant // of the last report; 0: none yet
 	Silent   bool
 	Retiring bool
-	Nodes    int // that it owns
+	Ready    bool // claimed, read and active: it can be given nodes
+	Nodes    int  // that it owns
 }
 
 // Counters count what an engine did since it started.
@@ -43,22 +392,16 @@ type Counters struct {
 }
 
 // Counters gives the counts.
-func (e *Engine) Counters() Counters { return Counters{} }
+func (e *Engine) Counters() Counters { return e.counters }
 
-// Round is what the last round saw and decided.
-type Round struct {
-	At       Instant
-	Children []RoundChild
-	Done     []Transformation
+func sortedKeys[V any](m map[mib.NodeID]V) []mib.NodeID {
+	if len(m) == 0 {
+		return nil
+	}
+	keys := make([]mib.NodeID, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
 }
-
-// RoundChild is one child in a round.
-type RoundChild struct {
-	ID          mib.NodeID
-	Temperature float64
-	Nodes       int
-	Verdict     string // in words: what was done, or why nothing
-}
-
-// LastRound gives the last round; its At is 0 before the first.
-func (e *Engine) LastRound() Round { return Round{} }

@@ -55,6 +55,10 @@ type LogRead struct {
 type NodeJoined struct {
 	At
 	Node Node // only the inventory's part is read
+	// Active says that the node calls itself an ILM. One that this manager
+	// does not know as such is taken as a child, so that its rows are found
+	// (a store that was restored from before its promotion).
+	Active bool
 }
 
 // NodeLeft takes a node out of the inventory for good.

@@ -18,6 +18,7 @@ type Settings struct {
 	Probe      time.Duration // between probes of a child
 	Misses     int           // unanswered probes until a child is silent
 	MinILMs    int
+	StartILMs  int // how many a tree without any begins with, if more than MinILMs
 	MaxILMs    int // 0: as many as there are candidates
 	// MigrateToColdest excludes inactive hosts as the target of a migrate
 	// (SIM.md: migrate-target=coldest).

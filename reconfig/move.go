@@ -1,0 +1,531 @@
+package reconfig
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"simone/mib"
+)
+
+// This file is the parent's half of the moving protocol. It is
+// level-triggered: for a node and a child it compares the child's row with
+// what the store says and takes the one step that brings them nearer. The
+// rules and their names are those of the explicit-state model that the
+// protocol was checked with (docs/protocol.md).
+
+// openIntent begins a move. The caller saves the node.
+func (e *Engine) openIntent(n *Node, target mib.NodeID, why Kind) {
+	n.Intent = Intent{Target: target, Epoch: e.newEpoch(), Why: why}
+	e.dropHeld(n.ID)
+	e.openedAt[n.ID] = e.now
+	for _, id := range [...]mib.NodeID{n.Owner, target} { // look at both rows soon
+		if c := e.children[id]; c != nil {
+			c.probeAt = min(c.probeAt, e.now)
+		}
+	}
+}
+
+func (e *Engine) dropHeld(id mib.NodeID) {
+	if l, ok := e.state.Ledgers[id]; ok && len(l.Held) > 0 {
+		l.Held = nil
+		e.state.Ledgers[id] = l
+		e.dirtyLedgers[id] = struct{}{}
+	}
+}
+
+// abort gives a move up; the target's row, if any, is destroyed as one that
+// was left over.
+func (e *Engine) abort(n *Node, why string) {
+	e.record(Entry{Kind: KindAbort, Node: n.ID, From: n.Owner, To: n.Intent.Target, Nodes: 1, Seen: why})
+	e.counters.Aborts++
+	n.Intent = Intent{}
+	e.dropHeld(n.ID)
+	e.save(n)
+}
+
+// raiseOwner gives the owner's row a new epoch; an open intent stays above it
+// (model rule IntentUp).
+func (e *Engine) raiseOwner(n *Node) {
+	n.Epoch = e.newEpoch()
+	if n.Intent.Target != 0 {
+		n.Intent.Epoch = e.newEpoch()
+	}
+	e.save(n)
+}
+
+// commit makes the intent's target the owner. fence is its first sample's
+// slot: from it on its samples count.
+func (e *Engine) commit(n *Node, c *child, fence uint32) {
+	from := n.Owner
+	if from != 0 && from != c.id && e.children[from] != nil {
+		n.addPrev(from)
+	}
+	n.removePrev(c.id)
+	why := n.Intent.Why
+	e.state.Meta.Order++
+	e.dirtyMeta = true
+	n.Owner, n.Epoch, n.Fence, n.Order = c.id, n.Intent.Epoch, fence, e.state.Meta.Order
+	n.Intent = Intent{}
+	e.save(n)
+	e.takeHeld(n.ID)
+	e.counters.Moves++
+	if why == KindFailover {
+		e.counters.Failovers++
+	}
+	if old := e.children[from]; old != nil {
+		old.probeAt = min(old.probeAt, e.now)
+	}
+}
+
+// takeHeld lets the samples that were kept aside fill their slots.
+func (e *Engine) takeHeld(id mib.NodeID) {
+	l, ok := e.state.Ledgers[id]
+	if !ok || len(l.Held) == 0 {
+		return
+	}
+	l = l.clone()
+	held := l.Held
+	l.Held = nil
+	for _, h := range held {
+		e.fill(&l, Stored{Node: id, Slot: h.Slot, At: h.At, By: h.By, Payload: h.Payload})
+	}
+	e.state.Ledgers[id] = l
+	e.dirtyLedgers[id] = struct{}{}
+}
+
+// settleAll looks at every node that may not be as it should be.
+func (e *Engine) settleAll() {
+	for _, id := range sortedKeys(e.open) {
+		for range 4 { // a commit makes the old owner's row one to destroy, and so on
+			again := e.settle(id)
+			if !again {
+				break
+			}
+		}
+		if e.settled(id) {
+			delete(e.open, id)
+			delete(e.openedAt, id)
+		}
+	}
+}
+
+// settle takes steps for one node at each child; it reports whether it
+// changed what is to be.
+func (e *Engine) settle(id mib.NodeID) bool {
+	n, known := e.node(id)
+	if !known {
+		return false
+	}
+	if n.leaving() {
+		return e.settleLeaving(n)
+	}
+	for _, cid := range e.order {
+		c := e.children[cid]
+		if !e.readable(c) || c.set != nil {
+			continue // nothing is concluded while a SET is under way
+		}
+		if c.rows[id] == nil && n.Owner != cid && n.Intent.Target != cid && !n.wasOwner(cid) {
+			continue
+		}
+		*n = n.clone()
+		if e.process(n, c) {
+			return true
+		}
+	}
+	return false
+}
+
+// settled reports whether nothing is left to do for a node for now. What
+// waits for a silent child is looked at again when that child is back.
+func (e *Engine) settled(id mib.NodeID) bool {
+	n, known := e.state.Nodes[id]
+	if !known {
+		return true
+	}
+	if n.Intent.Target != 0 || n.leaving() || e.misplaced(&n) != KindNone {
+		return false
+	}
+	o := e.children[n.Owner]
+	if r := o.rows[id]; r == nil || r.Row.Epoch != n.Epoch {
+		return false
+	}
+	for cid, c := range e.children {
+		if cid != n.Owner && !c.silent && (c.rows[id] != nil || n.wasOwner(cid)) {
+			return false
+		}
+	}
+	return true
+}
+
+// process is one level-triggered step for a node at a child that may be
+// concluded from; it reports whether the node's record changed.
+func (e *Engine) process(n *Node, c *child) bool {
+	r := c.rows[n.ID]
+	var ep mib.Epoch
+	if r != nil {
+		ep = r.Row.Epoch
+	}
+	switch {
+	case c.id == n.Owner:
+		return e.processOwner(n, ep)
+	case c.id == n.Intent.Target:
+		return e.processTarget(n, c, r, ep)
+	case r == nil:
+		return e.processGone(n, c)
+	case e.state.Meta.High.Less(ep): // a row that nobody here has made
+		e.sawEpoch(ep)
+		if n.Intent.Target != 0 && ep.Less(n.Intent.Epoch) {
+			return false
+		}
+		e.openIntent(n, c.id, KindAdopt)
+		n.unban(c.id)
+		e.save(n)
+		return true
+	}
+	return e.processLeftOver(n, c, r, ep)
+}
+
+// processOwner: the owner's row is to be at the owner's epoch. What is
+// missing is staged by control.
+func (e *Engine) processOwner(n *Node, ep mib.Epoch) bool {
+	switch {
+	case n.Epoch.Less(ep): // newer than we know: as found
+		e.sawEpoch(ep)
+		e.raiseOwner(n)
+		return true
+	case ep.Less(n.Epoch) && n.Epoch.Term(e.state.Meta.Level) < e.state.Meta.Term:
+		e.raiseOwner(n) // rows are made only at epochs of the own term (FreshEp)
+		return true
+	}
+	return false
+}
+
+// processTarget: an open intent ends in a commit or an abort.
+func (e *Engine) processTarget(n *Node, c *child, r *seenRow, ep mib.Epoch) bool {
+	ownerGone := e.gone(n.Owner)
+	switch {
+	case n.Intent.Epoch.Term(e.state.Meta.Level) < e.state.Meta.Term:
+		n.Intent.Epoch = e.newEpoch()
+		e.save(n)
+		return true
+	case n.Intent.Epoch.Less(ep):
+		e.sawEpoch(ep)
+		n.Intent.Epoch = e.newEpoch()
+		e.save(n)
+		return true
+	case ep.Less(n.Intent.Epoch):
+		return false // to be staged
+	}
+	unwanted := e.closed(c.id) || n.banned(c.id, e.now)
+	fence := r.First
+	if fence == 0 {
+		fence = r.Row.Slot
+	}
+	switch {
+	case unwanted && !ownerGone && n.Intent.Why != KindAdopt:
+		e.abort(n, fmt.Sprintf("ILM %d is drained or excluded", c.id))
+		return true
+	case r.Samples >= 2 || ownerGone:
+		e.commit(n, c, fence)
+		return true
+	case r.Failing:
+		o := e.children[n.Owner]
+		if !e.readable(o) || o.set != nil {
+			return false
+		}
+		or := o.rows[n.ID]
+		switch {
+		case or != nil && !or.Failing: // B cannot reach it, A can
+			n.ban(c.id, e.now.Add(e.settings.BanFor))
+			e.abort(n, fmt.Sprintf("ILM %d cannot reach the node, ILM %d can", c.id, n.Owner))
+			return true
+		case or == nil || or.at >= e.openedAt[n.ID]: // nobody reaches it (DeadMove)
+			e.commit(n, c, fence)
+			return true
+		}
+	}
+	return false
+}
+
+// processGone: an earlier owner's row is gone, and so is the obligation once
+// its log has been read.
+func (e *Engine) processGone(n *Node, c *child) bool {
+	if !n.wasOwner(c.id) || !e.logReadTo(c, n.ID) {
+		return false
+	}
+	delete(c.marks, n.ID)
+	n.removePrev(c.id)
+	e.save(n)
+	return true
+}
+
+// logReadTo reports whether the child's log has been stored up to where it
+// stood when this was first asked for the node.
+func (e *Engine) logReadTo(c *child, id mib.NodeID) bool {
+	mark, ok := c.marks[id]
+	if !ok {
+		if c.report.Log.Incarnation == 0 {
+			return false
+		}
+		mark = c.report.Log
+		c.marks[id] = mark
+	}
+	if mark.Incarnation != c.report.Log.Incarnation {
+		return true // that log is no more
+	}
+	cur := e.state.Cursors[c.id]
+	return cur.Incarnation == mark.Incarnation && cur.Seq >= mark.Seq || mark.Seq == 0
+}
+
+// processLeftOver: a row at a child that is neither owner nor target. Whether
+// it can be destroyed is decided here; control sends it.
+func (e *Engine) processLeftOver(n *Node, c *child, r *seenRow, ep mib.Epoch) bool {
+	ownerGone := e.gone(n.Owner)
+	if n.Epoch.Less(ep) { // destroy only below the owner's epoch (Below)
+		if !ownerGone {
+			e.raiseOwner(n)
+			return true
+		}
+		return false
+	}
+	o := e.children[n.Owner]
+	if ownerGone || !e.readable(o) || o.set != nil {
+		return false
+	}
+	or := o.rows[n.ID]
+	if or == nil || or.Row.Epoch != n.Epoch {
+		return false
+	}
+	// The owner cannot reach the node and this one can: it goes back.
+	if !r.Failing && r.Samples > 0 && or.Failing && n.Intent.Target == 0 && !e.closed(c.id) && r.at > 0 && or.at > 0 {
+		n.ban(n.Owner, e.now.Add(e.settings.BanFor))
+		n.unban(c.id)
+		e.openIntent(n, c.id, KindRestore)
+		e.save(n)
+		e.record(Entry{Kind: KindRestore, Node: n.ID, From: n.Owner, To: c.id, Nodes: 1, Seen: "the owner cannot reach it, this one can"})
+		return true
+	}
+	return false
+}
+
+// destroyable reports whether a left-over row may go: the owner has sampled
+// or this one cannot either (Sampled), its slots have passed the fence
+// (Watermark), and its log has been read to there.
+func (e *Engine) destroyable(n *Node, c *child, r *seenRow) bool {
+	if n.Epoch.Less(r.Row.Epoch) {
+		return false
+	}
+	o := e.children[n.Owner]
+	if e.gone(n.Owner) || !e.readable(o) || o.set != nil {
+		return false
+	}
+	or := o.rows[n.ID]
+	if or == nil || or.Row.Epoch != n.Epoch {
+		return false
+	}
+	if or.Samples == 0 && !r.Failing {
+		return false
+	}
+	if !n.wasOwner(c.id) {
+		return true
+	}
+	return r.at > 0 && r.Row.Slot >= n.Fence && e.logReadTo(c, n.ID)
+}
+
+// control sends each child what it lacks, one control SET at a time.
+func (e *Engine) control() {
+	stage := make(map[mib.NodeID][]mib.SupportRow)
+	destroy := make(map[mib.NodeID][]mib.Tombstone)
+	for _, id := range sortedKeys(e.open) {
+		n, known := e.state.Nodes[id]
+		if !known || n.leaving() {
+			continue
+		}
+		if row, ok := e.lacks(&n, n.Owner, n.Epoch); ok {
+			stage[n.Owner] = append(stage[n.Owner], row)
+		}
+		if row, ok := e.lacks(&n, n.Intent.Target, n.Intent.Epoch); ok {
+			stage[n.Intent.Target] = append(stage[n.Intent.Target], row)
+		}
+		for _, cid := range e.order {
+			c := e.children[cid]
+			if r := c.rows[id]; r != nil && cid != n.Owner && cid != n.Intent.Target && e.free(c) && e.destroyable(&n, c, r) {
+				destroy[cid] = append(destroy[cid], mib.Tombstone{Node: id, Epoch: r.Row.Epoch})
+			}
+		}
+	}
+	for _, cid := range e.order {
+		c := e.children[cid]
+		if !e.free(c) {
+			continue
+		}
+		gone := destroy[cid]
+		for _, id := range sortedKeys(c.strays) {
+			gone = append(gone, mib.Tombstone{Node: id, Epoch: c.strays[id]})
+		}
+		gone = append(gone, e.leavingAt(c)...)
+		n := e.state.Nodes[cid]
+		switch {
+		case n.Wanted && !c.self && (!c.report.Active || c.settings != e.ilmSettings()):
+			e.send(c, ControlSet{Verb: Promote, Settings: e.ilmSettings()})
+		case len(stage[cid]) > 0 && c.report.Active:
+			e.send(c, ControlSet{Verb: Stage, Apply: mib.Apply{Stage: e.batch(c, stage[cid])}})
+		case len(gone) > 0:
+			e.send(c, ControlSet{Verb: Release, Apply: mib.Apply{Destroy: gone[:min(len(gone), maxDestroy)]}})
+		case n.Retiring && e.drainedOut(c):
+			e.send(c, ControlSet{Verb: Demote})
+		default:
+			e.acknowledge(c)
+		}
+	}
+}
+
+func (e *Engine) ilmSettings() IlmSettings {
+	return IlmSettings{
+		TriggerMillis: uint32(e.settings.Trigger.Milliseconds()),
+		PollMillis:    uint32(e.settings.Interval.Milliseconds()),
+	}
+}
+
+// maxDestroy is how many tombstones surely fit one simoneIlmApply.
+const maxDestroy = mib.MaxApply/(1+5+5*mib.Levels) - 1
+
+// free reports whether a control SET may be sent to the child now.
+func (e *Engine) free(c *child) bool {
+	return e.readable(c) && c.set == nil && e.now >= c.retryAt
+}
+
+// lacks gives the row that is to be staged at a child, if it lacks one.
+func (e *Engine) lacks(n *Node, at mib.NodeID, ep mib.Epoch) (mib.SupportRow, bool) {
+	c := e.children[at]
+	if at == 0 || c == nil || !e.free(c) || !c.report.Active || ep.Term(e.state.Meta.Level) < e.state.Meta.Term && c.rows[n.ID] == nil {
+		return mib.SupportRow{}, false
+	}
+	r := c.rows[n.ID]
+	if r != nil && !r.Row.Epoch.Less(ep) || at == n.Owner && n.banned(at, e.now) {
+		return mib.SupportRow{}, false
+	}
+	if at != n.Owner && r == nil && !e.gone(n.Owner) {
+		// The schedule travels with the row: wait for a fresh look at it.
+		o := e.children[n.Owner]
+		if or := o.rows[n.ID]; e.readable(o) && or != nil && or.at < e.openedAt[n.ID] {
+			return mib.SupportRow{}, false
+		}
+	}
+	kind := n.Kind
+	if n.Wanted {
+		kind = mib.KindILM
+	}
+	every := e.interval(n)
+	slot := slotAt(n.Zero, every, e.now.Add(stageMargin))
+	return mib.SupportRow{
+		Node: n.ID, Epoch: ep, Slot: slot, Due: due(n.Zero, every, slot).Sub(e.now), Interval: every, Kind: kind,
+		Name: n.Name, Address: n.Address, Profile: n.Profile, Credential: n.Credential,
+	}, true
+}
+
+// stageMargin is how far ahead the first slot of a staged row lies at least,
+// so that it is not past when the SET arrives.
+const stageMargin = 20 * time.Millisecond
+
+// batch takes as many rows as one simoneIlmApply holds.
+func (e *Engine) batch(c *child, rows []mib.SupportRow) []mib.SupportRow {
+	if c.single > 0 {
+		return rows[:1]
+	}
+	size := 1
+	for i := range rows {
+		size += rows[i].Len()
+		if size > mib.MaxApply {
+			return rows[:max(i, 1)]
+		}
+	}
+	return rows
+}
+
+// acknowledge tells a child how far its log is stored, now and then.
+func (e *Engine) acknowledge(c *child) {
+	cur := e.state.Cursors[c.id]
+	if cur.Incarnation == 0 || cur.Incarnation != c.report.Log.Incarnation || cur.Seq <= c.ackedSeq {
+		return
+	}
+	const many = 4096 // records: do not wait while a log fills up
+	if e.now < c.ackAt && cur.Seq-c.ackedSeq < many {
+		return
+	}
+	c.ackAt = e.now.Add(e.settings.Trigger)
+	e.send(c, ControlSet{Verb: Acknowledge, Cursor: cur})
+}
+
+// drainedOut reports whether a retiring ILM has nothing left: no rows, no
+// moves to it, nothing in its log that is not stored.
+func (e *Engine) drainedOut(c *child) bool {
+	if len(e.owned[c.id]) > 0 || len(c.rows) > 0 || len(c.strays) > 0 || c.report.Digest.Count != 0 {
+		return false
+	}
+	for _, id := range e.ids {
+		n := e.state.Nodes[id]
+		if n.Intent.Target == c.id || n.wasOwner(c.id) {
+			return false
+		}
+	}
+	cur := e.state.Cursors[c.id]
+	return c.report.Log.Seq == 0 || cur.Incarnation == c.report.Log.Incarnation && cur.Seq >= c.report.Log.Seq
+}
+
+// demoted: an ILM has become a leaf.
+func (e *Engine) demoted(c *child) {
+	n, ok := e.node(c.id)
+	if !ok {
+		return
+	}
+	*n = n.clone()
+	n.Wanted, n.Retiring = false, false
+	e.removeChild(c.id)
+	e.save(n)
+	e.raiseOwner(n) // its row says now that it is a leaf
+	e.record(Entry{Kind: KindDemote, Node: c.id})
+}
+
+// leaving reports whether the node is on its way out of the inventory.
+func (n *Node) leaving() bool { return n.Kind == kindLeaving }
+
+// kindLeaving marks a node that has left: its rows are destroyed everywhere,
+// then it is forgotten. It never stands on the wire.
+const kindLeaving mib.Kind = -1
+
+// settleLeaving forgets a node when no child that answers has its row.
+func (e *Engine) settleLeaving(n *Node) bool {
+	for _, c := range e.children {
+		if !c.silent && (c.rows[n.ID] != nil || !e.readable(c)) {
+			return false
+		}
+	}
+	delete(e.owned[n.Owner], n.ID)
+	delete(e.state.Nodes, n.ID)
+	delete(e.state.Ledgers, n.ID)
+	delete(e.dirtyNodes, n.ID)
+	delete(e.dirtyLedgers, n.ID)
+	if i, found := slices.BinarySearch(e.ids, n.ID); found {
+		e.ids = slices.Delete(e.ids, i, i+1)
+	}
+	e.forget = append(e.forget, n.ID)
+	return true
+}
+
+// leavingAt is the rows of leaving nodes at a child.
+func (e *Engine) leavingAt(c *child) []mib.Tombstone {
+	var gone []mib.Tombstone
+	for _, id := range sortedKeys(e.open) {
+		n := e.state.Nodes[id]
+		if r := c.rows[id]; n.leaving() && r != nil {
+			ep := n.Epoch
+			if ep.Less(r.Row.Epoch) {
+				ep = r.Row.Epoch
+			}
+			gone = append(gone, mib.Tombstone{Node: id, Epoch: ep})
+		}
+	}
+	return gone
+}

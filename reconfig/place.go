@@ -1,0 +1,324 @@
+package reconfig
+
+import (
+	"fmt"
+	"slices"
+
+	"simone/mib"
+)
+
+// This file decides where nodes go for other reasons than a policy's: a first
+// owner, a silent owner, a drained or retiring one, a role to take up.
+
+// place gives every node that is misplaced an owner or an intent.
+func (e *Engine) place() {
+	e.ensureILMs()
+	e.giveUp()
+	incoming := make(map[mib.NodeID]int)
+	planned := 0
+	for id := range e.open {
+		if t := e.state.Nodes[id].Intent; t.Target != 0 {
+			incoming[t.Target]++
+			if t.Why != KindFailover && t.Why != KindAdopt {
+				planned++
+			}
+		}
+	}
+	budget := e.budget()
+	moved := make(map[[3]mib.NodeID]int) // why, from, to
+	for _, id := range sortedKeys(e.open) {
+		n, known := e.node(id)
+		if !known || n.Intent.Target != 0 {
+			continue
+		}
+		why := e.misplaced(n)
+		if why == KindNone {
+			continue
+		}
+		*n = n.clone()
+		if why != KindAssign || n.Owner != 0 {
+			if why != KindFailover && planned >= budget {
+				continue
+			}
+		}
+		to, ok := e.goal(n, why, incoming)
+		if !ok {
+			continue
+		}
+		incoming[to]++
+		moved[[3]mib.NodeID{mib.NodeID(why), n.Owner, to}]++
+		if n.Owner == 0 {
+			e.assign(n, to)
+			continue
+		}
+		if why != KindFailover {
+			planned++
+		}
+		e.openIntent(n, to, why)
+		e.save(n)
+	}
+	keys := make([][3]mib.NodeID, 0, len(moved))
+	for k := range moved {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b [3]mib.NodeID) int { return slices.Compare(a[:], b[:]) })
+	for _, k := range keys {
+		e.record(Entry{Kind: Kind(k[0]), From: k[1], To: k[2], Nodes: moved[k]})
+	}
+}
+
+// budget is how many nodes planned moves may have under way, and one round
+// may move: the churn, or one ILM's list if that is more (DESIGN section 2).
+func (e *Engine) budget() int {
+	most := 1
+	for _, id := range e.order {
+		most = max(most, len(e.owned[id]))
+	}
+	return max(int(e.settings.Churn*float64(len(e.ids))+0.999), most)
+}
+
+// misplaced says why a node should not stay where it is; KindNone: it should.
+func (e *Engine) misplaced(n *Node) Kind {
+	self := e.state.Meta.Self
+	switch {
+	case n.leaving():
+		return KindNone
+	case n.Owner == 0:
+		return KindAssign
+	case n.ID == self:
+		return KindNone
+	case n.Wanted && n.Owner != self:
+		if e.gone(n.Owner) {
+			return KindFailover
+		}
+		return KindPromote
+	case n.Wanted:
+		return KindNone
+	case e.gone(n.Owner):
+		return KindFailover
+	case n.Owner == self:
+		if !n.Pinned && e.anyILM(n) {
+			return KindAssign
+		}
+		return KindNone
+	case e.closed(n.Owner) && !n.Pinned:
+		return KindDrain
+	case n.banned(n.Owner, e.now) && e.children[n.Owner].rows[n.ID] == nil:
+		return KindRestore
+	}
+	return KindNone
+}
+
+// goal picks where a misplaced node goes.
+func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeID, bool) {
+	self := e.state.Meta.Self
+	if n.ID == self || n.Wanted {
+		return self, true
+	}
+	if why == KindFailover && e.now < e.holdUntil {
+		return 0, false
+	}
+	if to, ok := e.coldest(n, incoming, false); ok {
+		return to, true
+	}
+	switch why {
+	case KindFailover: // excluded and drained ones too, if nobody else is left (BanYields)
+		if to, ok := e.coldest(n, incoming, true); ok {
+			return to, true
+		}
+	case KindAssign:
+		if n.Owner == self || e.forming() && e.now < e.joinedAt[n.ID].Add(e.settings.Trigger) {
+			return 0, false
+		}
+	case KindDrain:
+		if e.forming() {
+			return 0, false
+		}
+	}
+	return self, n.Owner != self
+}
+
+// coldest is the ILM with the fewest rows that may take the node. any lets
+// drained, retiring and excluded ones take it too.
+func (e *Engine) coldest(n *Node, incoming map[mib.NodeID]int, any bool) (mib.NodeID, bool) {
+	best, rows := mib.NodeID(0), 0
+	for _, id := range e.order {
+		c := e.children[id]
+		if c.self || id == n.Owner || !e.ready(c) || !any && !e.allowed(n, c) {
+			continue
+		}
+		if k := len(e.owned[id]) + incoming[id]; best == 0 || k < rows {
+			best, rows = id, k
+		}
+	}
+	return best, best != 0
+}
+
+// anyILM reports whether some ILM may take the node.
+func (e *Engine) anyILM(n *Node) bool {
+	_, ok := e.coldest(n, nil, false)
+	return ok
+}
+
+// allowed reports whether a node may be placed on a child by choice.
+func (e *Engine) allowed(n *Node, c *child) bool {
+	host := e.state.Nodes[c.id]
+	switch {
+	case e.closed(c.id), n.banned(c.id, e.now):
+		return false
+	case n.Zone != "" && host.Zone != "" && n.Zone != host.Zone:
+		return false
+	case !host.holds("credential:", n.Credential), !host.holds("profile:", n.Profile):
+		return false
+	}
+	limit := e.settings.Capacity
+	if c.report.Capacity > 0 && (limit == 0 || c.report.Capacity < limit) {
+		limit = c.report.Capacity
+	}
+	return limit == 0 || len(e.owned[c.id]) < limit
+}
+
+// holds reports whether a node advertises a capability; one that advertises
+// none of the kind is taken to hold all, and says no itself if it does not.
+func (n *Node) holds(kind, name string) bool {
+	any := false
+	for _, c := range n.Capabilities {
+		if len(c) >= len(kind) && c[:len(kind)] == kind {
+			any = true
+			if c[len(kind):] == name {
+				return true
+			}
+		}
+	}
+	return !any || name == ""
+}
+
+// closed reports whether a child is to be given nothing: drained by the
+// operator, or on its way back to being a leaf.
+func (e *Engine) closed(id mib.NodeID) bool {
+	n := e.state.Nodes[id]
+	return id != e.state.Meta.Self && (n.Drained || n.Retiring)
+}
+
+// forming reports whether an ILM is being promoted.
+func (e *Engine) forming() bool {
+	for _, id := range e.ids {
+		n := e.state.Nodes[id]
+		c := e.children[id]
+		if n.Wanted && !n.Retiring && !n.Drained && (c == nil || !c.silent && !e.ready(c)) {
+			return true
+		}
+	}
+	return !e.formed
+}
+
+// assign gives a node its first owner. Nobody polls it yet, so there is
+// nothing to hand over.
+func (e *Engine) assign(n *Node, to mib.NodeID) {
+	every := e.interval(n)
+	e.state.Meta.Order++
+	n.Owner, n.Epoch, n.Fence, n.Order = to, e.newEpoch(), 1, e.state.Meta.Order
+	n.Zero = e.now.Add(phase(uint32(n.ID), every) - every)
+	delete(e.joinedAt, n.ID)
+	e.save(n)
+}
+
+// giveUp aborts moves whose target cannot take the node any more.
+func (e *Engine) giveUp() {
+	for _, id := range sortedKeys(e.open) {
+		n, known := e.node(id)
+		if !known || n.Intent.Target == 0 {
+			continue
+		}
+		t := n.Intent.Target
+		c := e.children[t]
+		why := ""
+		switch {
+		case c == nil || c.silent:
+			why = fmt.Sprintf("ILM %d is silent", t)
+		case e.closed(t) && !e.gone(n.Owner) && n.Intent.Why != KindAdopt:
+			why = fmt.Sprintf("ILM %d is drained or retiring", t)
+		case !c.self && e.readable(c) && !c.report.Active && !e.state.Nodes[t].Wanted:
+			why = fmt.Sprintf("node %d is not an ILM", t)
+		default:
+			continue
+		}
+		*n = n.clone()
+		e.abort(n, why)
+	}
+}
+
+// ensureILMs keeps the number of ILMs at its lower bound, whatever the policy
+// does: it promotes candidates for ILMs that are silent or drained.
+func (e *Engine) ensureILMs() {
+	self := e.state.Meta.Self
+	active := 0
+	for _, id := range e.ids {
+		n, _ := e.node(id)
+		if !n.Wanted {
+			continue
+		}
+		c := e.children[id]
+		switch {
+		case c == nil:
+			if n.Owner == self && n.Intent.Target == 0 {
+				e.addChild(id)
+			}
+		case c.silent && !c.report.Active && len(e.owned[id]) == 0:
+			// It went silent before it ever was an ILM: let it be a leaf.
+			*n = n.clone()
+			n.Wanted, n.Retiring = false, false
+			e.removeChild(id)
+			e.save(n)
+			e.alert("node %d (%s) fell silent before it became an ILM; another candidate takes its place", id, n.Name)
+			continue
+		}
+		if !n.Retiring && !n.Drained && (c == nil || !c.silent) {
+			active++
+		}
+	}
+	want := e.settings.MinILMs
+	if !e.formed {
+		want = max(want, e.settings.StartILMs)
+	}
+	for active < want {
+		id, ok := e.candidate()
+		if !ok {
+			return
+		}
+		e.promote(id)
+		active++
+	}
+	e.formed = true
+}
+
+// promote has a node become an ILM: its own row comes here first.
+func (e *Engine) promote(id mib.NodeID) {
+	n, ok := e.node(id)
+	if !ok || n.Wanted {
+		return
+	}
+	*n = n.clone()
+	n.Wanted, n.Retiring = true, false
+	e.save(n)
+	if n.Owner == e.state.Meta.Self && n.Intent.Target == 0 {
+		e.addChild(id)
+		e.raiseOwner(n) // its row says now that it is an ILM
+	}
+}
+
+// candidate is the first node that may be promoted.
+func (e *Engine) candidate() (mib.NodeID, bool) {
+	for _, id := range e.ids {
+		if n := e.state.Nodes[id]; e.eligible(&n) {
+			return id, true
+		}
+	}
+	return 0, false
+}
+
+// eligible reports whether a node may be made an ILM now.
+func (e *Engine) eligible(n *Node) bool {
+	return n.Candidate && !n.Wanted && !n.Drained && !n.Pinned && n.Kind == mib.KindLeaf && n.Intent.Target == 0 &&
+		n.ID != e.state.Meta.Self && !e.failing[n.ID] && (n.Owner == 0 || !e.gone(n.Owner))
+}

@@ -1,0 +1,273 @@
+package reconfig
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"simone/mib"
+)
+
+// plan is a transformation that waits for its target to become an ILM.
+type plan struct {
+	Transformation
+	until Instant
+}
+
+// following is a transformation whose outcome is still to be told.
+type following struct {
+	Transformation
+	fromT, toT float64
+	done       Instant // when its last move had ended; 0: not yet
+}
+
+// Round is what the last round saw and decided.
+type Round struct {
+	At       Instant
+	Children []RoundChild
+	Done     []Transformation
+}
+
+// RoundChild is one child in a round.
+type RoundChild struct {
+	ID          mib.NodeID
+	Temperature float64
+	Nodes       int
+	Verdict     string // in words: what was done, or why nothing
+}
+
+// LastRound gives the last round; its At is 0 before the first.
+func (e *Engine) LastRound() Round { return e.round }
+
+// runRound collects, decides and begins to act (paper section 4: the trigger).
+func (e *Engine) runRound() {
+	asked := e.asked
+	e.asked = false
+	e.nextRound = e.now.Add(e.settings.Trigger)
+	e.counters.Rounds++
+	e.outcomes()
+	view, round := e.view()
+	e.round = round
+	switch {
+	case e.state.Meta.Paused && !asked:
+		e.verdicts("paused by the operator")
+		return
+	case !e.settings.Automatic && !asked:
+		e.verdicts("reconfiguration is fixed")
+		return
+	}
+	left := e.budget()
+	active := len(view.Children)
+	for _, t := range e.policy.Decide(view) {
+		if t.Demote && active <= max(view.MinILMs, 1) {
+			e.verdict(t.From, fmt.Sprintf("%v: would leave fewer than %d ILMs", t.Kind, view.MinILMs))
+			continue
+		}
+		if len(t.Nodes) > left {
+			if t.Demote {
+				e.verdict(t.From, fmt.Sprintf("%v of %d nodes: the round's churn budget is used up", t.Kind, len(t.Nodes)))
+				continue
+			}
+			t.Nodes = t.Nodes[len(t.Nodes)-left:]
+		}
+		if len(t.Nodes) == 0 && !t.Demote {
+			continue
+		}
+		left -= len(t.Nodes)
+		if t.Demote {
+			active--
+		}
+		e.begin(t)
+	}
+}
+
+// view is what the policy is shown, and the round's record of it.
+func (e *Engine) view() (View, Round) {
+	s := e.settings
+	v := View{Thresholds: s.Thresholds, MinILMs: s.MinILMs, MaxILMs: s.MaxILMs, MigrateToColdest: s.MigrateToColdest}
+	r := Round{At: e.now}
+	busy := e.busy()
+	for _, id := range e.order {
+		c := e.children[id]
+		if c.self {
+			continue
+		}
+		verdict := "no change"
+		switch {
+		case c.silent:
+			verdict = "silent"
+		case !e.ready(c):
+			verdict = "not ready"
+		case e.state.Nodes[id].Drained:
+			verdict = "drained"
+		case e.state.Nodes[id].Retiring:
+			verdict = "retiring"
+		case c.report.Windows == 0:
+			verdict = "no full trigger window yet"
+		default:
+			t := c.report.Temperature
+			if s.Weighted {
+				t = c.report.Weighted
+			}
+			cv := ChildView{ID: id, Temperature: t, Utilisation: c.report.Utilisation, Busy: busy[id]}
+			for _, k := range e.ownedBy(id) {
+				if n := e.state.Nodes[k]; n.Pinned || n.Intent.Target != 0 || n.Wanted {
+					cv.Fixed++
+				} else {
+					cv.Nodes = append(cv.Nodes, k)
+				}
+			}
+			slices.SortFunc(cv.Nodes, func(a, b mib.NodeID) int {
+				return cmp.Or(cmp.Compare(e.state.Nodes[a].Order, e.state.Nodes[b].Order), cmp.Compare(a, b))
+			})
+			if cv.Busy {
+				verdict = "moves are under way"
+			}
+			v.Children = append(v.Children, cv)
+		}
+		r.Children = append(r.Children, RoundChild{ID: id, Temperature: c.report.Temperature, Nodes: len(e.owned[id]), Verdict: verdict})
+	}
+	for _, id := range e.ids {
+		if n := e.state.Nodes[id]; e.eligible(&n) && n.Owner != 0 {
+			v.Idle = append(v.Idle, id)
+		}
+	}
+	if v.MaxILMs == 0 {
+		v.MaxILMs = len(v.Children) + len(v.Idle)
+	}
+	return v, r
+}
+
+// busy says which children have moves from or to them under way.
+func (e *Engine) busy() map[mib.NodeID]bool {
+	busy := make(map[mib.NodeID]bool)
+	for id := range e.open {
+		if n := e.state.Nodes[id]; n.Intent.Target != 0 {
+			busy[n.Owner], busy[n.Intent.Target] = true, true
+		}
+	}
+	for _, p := range e.plans {
+		busy[p.From], busy[p.To] = true, true
+	}
+	return busy
+}
+
+func (e *Engine) verdicts(text string) {
+	for i := range e.round.Children {
+		e.round.Children[i].Verdict = text
+	}
+}
+
+func (e *Engine) verdict(id mib.NodeID, text string) {
+	for i := range e.round.Children {
+		if e.round.Children[i].ID == id {
+			e.round.Children[i].Verdict = text
+		}
+	}
+}
+
+// begin starts a transformation.
+func (e *Engine) begin(t Transformation) {
+	switch t.Kind {
+	case KindSplit:
+		e.counters.Splits++
+	case KindMigrate:
+		e.counters.Migrates++
+	case KindMerge:
+		e.counters.Merges++
+	}
+	e.round.Done = append(e.round.Done, t)
+	e.verdict(t.From, fmt.Sprintf("%v: %s; %s", t.Kind, t.Seen, t.Expected))
+	e.record(Entry{Kind: t.Kind, From: t.From, To: t.To, Nodes: len(t.Nodes), Seen: t.Seen, Expected: t.Expected})
+	if t.Promote {
+		e.promote(t.To)
+		e.plans = append(e.plans, plan{t, e.now.Add(10 * e.settings.Trigger)})
+		return
+	}
+	e.enact(t)
+}
+
+// advancePlans enacts the transformations whose target has become ready.
+func (e *Engine) advancePlans() {
+	e.plans = slices.DeleteFunc(e.plans, func(p plan) bool {
+		c := e.children[p.To]
+		switch {
+		case c != nil && e.ready(c):
+			e.enact(p.Transformation)
+			return true
+		case e.now > p.until || c != nil && c.silent || !e.state.Nodes[p.To].Wanted:
+			e.record(Entry{Kind: KindAbort, From: p.From, To: p.To, Nodes: len(p.Nodes), Seen: fmt.Sprintf("%v: node %d did not become an ILM", p.Kind, p.To)})
+			e.counters.Aborts++
+			return true
+		}
+		return false
+	})
+}
+
+// enact opens the moves of a transformation, for the nodes that are still
+// where the decision saw them.
+func (e *Engine) enact(t Transformation) {
+	c := e.children[t.To]
+	if !e.ready(c) || e.closed(t.To) {
+		e.record(Entry{Kind: KindAbort, From: t.From, To: t.To, Nodes: len(t.Nodes), Seen: fmt.Sprintf("%v: ILM %d cannot take nodes now", t.Kind, t.To)})
+		e.counters.Aborts++
+		return
+	}
+	for _, id := range t.Nodes {
+		n, known := e.node(id)
+		if !known || n.Owner != t.From || n.Intent.Target != 0 || n.Pinned || n.Wanted || n.leaving() || !e.allowed(n, c) {
+			continue
+		}
+		*n = n.clone()
+		e.openIntent(n, t.To, t.Kind)
+		e.save(n)
+	}
+	if t.Demote {
+		if n, known := e.node(t.From); known {
+			*n = n.clone()
+			n.Retiring = true
+			e.save(n)
+			for id := range e.owned[t.From] {
+				e.touch(id)
+			}
+		}
+	}
+	e.follow = append(e.follow, following{Transformation: t, fromT: e.temperature(t.From), toT: e.temperature(t.To)})
+}
+
+func (e *Engine) temperature(id mib.NodeID) float64 {
+	if c := e.children[id]; c != nil {
+		return c.report.Temperature
+	}
+	return 0
+}
+
+// outcomes tells what came of transformations, one trigger after their last
+// move has ended.
+func (e *Engine) outcomes() {
+	var still []following
+	for _, f := range e.follow {
+		moved, open := 0, false
+		for _, id := range f.Nodes {
+			n := e.state.Nodes[id]
+			open = open || n.Intent.Target == f.To
+			if n.Owner == f.To {
+				moved++
+			}
+		}
+		switch {
+		case open:
+			still = append(still, f)
+		case f.done == 0:
+			f.done = e.now
+			still = append(still, f)
+		default:
+			e.record(Entry{
+				Kind: KindOutcome, From: f.From, To: f.To, Nodes: moved, Seen: f.Seen, Expected: f.Expected,
+				Outcome: fmt.Sprintf("%v moved %d of %d nodes; temperature of %d: %.3g, now %.3g stu; of %d: %.3g, now %.3g stu",
+					f.Kind, moved, len(f.Nodes), f.From, f.fromT, e.temperature(f.From), f.To, f.toT, e.temperature(f.To)),
+			})
+		}
+	}
+	e.follow = still
+}

@@ -1,0 +1,90 @@
+package reconfig
+
+import (
+	"simone/mib"
+)
+
+// logRead takes what a child's log brought: samples and cursor go into one
+// transaction, and only what is stored is acknowledged.
+func (e *Engine) logRead(ev LogRead) {
+	c := e.children[ev.Child]
+	if c == nil || c.reading == 0 || c.reading != ev.Action {
+		return
+	}
+	c.reading = 0
+	cur := e.state.Cursors[c.id]
+	if cur.Incarnation != ev.Incarnation {
+		cur = Cursor{Incarnation: ev.Incarnation}
+		c.ackedSeq = 0
+	}
+	for i := range ev.Records {
+		r := &ev.Records[i]
+		if r.Seq <= cur.Seq {
+			continue
+		}
+		cur.Seq = r.Seq
+		switch r.Kind {
+		case mib.RecordSample:
+			delete(e.failing, r.Node)
+			e.accept(c, r)
+		case mib.RecordFailing:
+			e.failing[r.Node] = true
+		case mib.RecordBack:
+			delete(e.failing, r.Node)
+		}
+	}
+	if cur != e.state.Cursors[c.id] {
+		e.state.Cursors[c.id] = cur
+		e.dirtyCursors[c.id] = struct{}{}
+	} else { // nothing new, whatever the head said: ask again, but not at once
+		c.readAt = e.now.Add(e.settings.Probe)
+	}
+}
+
+// accept decides what becomes of one sample: an owner's and an earlier
+// owner's fill their slot if it is empty, a move's target's is kept aside
+// until the commit, others decide nothing.
+func (e *Engine) accept(c *child, r *mib.Record) {
+	n, known := e.state.Nodes[r.Node]
+	if !known || n.leaving() {
+		return
+	}
+	l := e.state.Ledgers[n.ID]
+	s := Stored{Node: n.ID, Slot: r.Slot, At: e.now.Add(-r.Age), By: c.id, Payload: append([]byte(nil), r.Payload...)}
+	switch {
+	case n.Owner == c.id || n.wasOwner(c.id):
+		l.Runs = append([]Run(nil), l.Runs...)
+		e.fill(&l, s)
+	case n.Intent.Target == c.id:
+		l = l.clone()
+		l.hold(HeldSample{Slot: s.Slot, At: s.At, By: s.By, Payload: s.Payload})
+	default:
+		return
+	}
+	e.state.Ledgers[n.ID] = l
+	e.dirtyLedgers[n.ID] = struct{}{}
+}
+
+func (e *Engine) fill(l *Ledger, s Stored) {
+	if !l.Fill(s.Slot) {
+		l.Refused++
+		e.counters.SamplesRefused++
+		return
+	}
+	e.counters.SamplesStored++
+	e.samples = append(e.samples, s)
+}
+
+// readLog asks for what a child's log has beyond the cursor.
+func (e *Engine) readLog(c *child) {
+	if c.reading != 0 || !e.readable(c) || e.now < c.readAt {
+		return
+	}
+	head := c.report.Log
+	cur := e.state.Cursors[c.id]
+	if head.Incarnation == 0 || head.Seq == 0 || cur.Incarnation == head.Incarnation && cur.Seq >= head.Seq {
+		return
+	}
+	c.reading = e.action()
+	e.do(ReadLog{ID: c.reading, Child: c.id, From: cur})
+}
