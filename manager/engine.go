@@ -165,7 +165,7 @@ func (c *Conductor) Run(ctx context.Context) error {
 			err = c.rebuild()
 		}
 		if ctx.Err() != nil {
-			c.refuseAll()
+			c.box.close()
 			return nil
 		}
 	}
@@ -175,15 +175,6 @@ func (c *Conductor) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failure = err
-}
-
-// refuseAll answers those who still wait when Run ends.
-func (c *Conductor) refuseAll() {
-	for _, l := range c.box.take() {
-		if l.done != nil {
-			l.done <- ErrStopped
-		}
-	}
 }
 
 // ErrStopped says that the Conductor came to its end before it could do what

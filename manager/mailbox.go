@@ -21,26 +21,49 @@ type letter struct {
 	done chan error
 }
 
+func (l *letter) refuse() {
+	if l.done != nil {
+		l.done <- ErrStopped
+	}
+}
+
 // mailbox is a queue that never makes its senders wait. What bounds it are
 // the senders: one answer for each action, and operators who wait for theirs.
 type mailbox struct {
 	ready chan struct{} // has room for one: there may be letters
 
-	// mu guards the field below.
+	// mu guards the fields below.
 	mu      sync.Mutex
 	letters []letter
+	closed  bool
 }
 
 func newMailbox() *mailbox { return &mailbox{ready: make(chan struct{}, 1)} }
 
+// put adds a letter. Once the box is closed, its sender is told ErrStopped.
 func (m *mailbox) put(l letter) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		l.refuse()
+		return
+	}
 	m.letters = append(m.letters, l)
-	m.mu.Unlock()
 	select {
 	case m.ready <- struct{}{}:
 	default:
 	}
+}
+
+// close refuses all letters that are in the box or come later.
+func (m *mailbox) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	for _, l := range m.letters {
+		l.refuse()
+	}
+	m.letters = nil
 }
 
 // take empties the box.
