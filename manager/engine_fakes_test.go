@@ -195,6 +195,11 @@ func (n *fakeNetwork) Do(ctx context.Context, r mib.Request) mib.Response {
 		wait = agent.delay
 	}
 	sent := time.Now()
+	select { // of two things that are ready, select takes any
+	case <-ctx.Done():
+		wait = time.Hour
+	default:
+	}
 	select {
 	case <-ctx.Done():
 		return mib.Response{Err: context.Cause(ctx)}
