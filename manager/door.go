@@ -1,6 +1,8 @@
 package manager
 
 import (
+	"time"
+
 	"simone/mib"
 	"simone/reconfig"
 )
@@ -27,6 +29,10 @@ func (h *Host) Report(rows []mib.NodeID, full bool) reconfig.Report {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.cfg.Clock.Now()
+	lease := time.Duration(0)
+	if h.asked != 0 {
+		lease = now.Sub(h.asked)
+	}
 	h.asked = now
 	m := h.measures
 	r := reconfig.Report{
@@ -40,6 +46,7 @@ func (h *Host) Report(rows []mib.NodeID, full bool) reconfig.Report {
 		Utilisation: m.Utilisation,
 		Digest:      h.list.Digest(),
 		Log:         h.list.Log().Head(),
+		Lease:       lease,
 		Capacity:    h.cfg.Capacity,
 		Full:        full,
 	}

@@ -1,0 +1,283 @@
+package manager
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"simone/mib"
+	"simone/reconfig"
+)
+
+func TestPollsLeaveAtTheirSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.run(t)
+		b.promote(t)
+		began := time.Now()
+		b.stage(t, row(20, 1))
+		time.Sleep(3500 * time.Millisecond)
+		polls := b.poller.of(mib.VerbGet)
+		if len(polls) != 4 {
+			t.Fatalf("%d polls in 3.5 s, want 4: at 0.1, 1.1, 2.1 and 3.1 s", len(polls))
+		}
+		for i, p := range polls {
+			want := 100*time.Millisecond + time.Duration(i)*time.Second
+			if at := p.at.Sub(began); at < want || at > want+5*time.Millisecond {
+				t.Errorf("poll %d left at %v, want %v or within a tick of 5 ms after it", i, at, want)
+			}
+			if end := p.Timeout * time.Duration(1+p.Retries); end >= time.Second || p.Retries != 2 || p.Timeout != 250*time.Millisecond {
+				t.Errorf("poll %d: time-out %v, retries %d; the attempts must end before the next slot", i, p.Timeout, p.Retries)
+			}
+		}
+		_, records := b.ReadLog(reconfig.Cursor{Incarnation: 77}, 100)
+		var slots []uint32
+		for _, r := range records {
+			if r.Kind == mib.RecordSample {
+				slots = append(slots, r.Slot)
+				if s, err := mib.ParseSample(r.Payload); err != nil || len(s.Values) != len(mib.Profiles()[0].Metrics) || s.RTT != time.Millisecond {
+					t.Errorf("slot %d: sample %+v, %v", r.Slot, s, err)
+				}
+			}
+		}
+		if len(slots) != 4 || slots[0] != 5 || slots[3] != 8 {
+			t.Errorf("slots in the log are %v, want 5 to 8", slots)
+		}
+	})
+}
+
+func TestOnlyWhatIsOnTheListIsPolled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.run(t)
+		b.promote(t)
+		b.stage(t, row(20, 1), row(21, 1))
+		time.Sleep(1500 * time.Millisecond)
+		b.set(t, applyVar(mib.Apply{Destroy: []mib.Tombstone{{Node: 20, Epoch: mib.Epoch{1<<16 | 1}}}}))
+		before := len(b.poller.of(mib.VerbGet))
+		time.Sleep(2 * time.Second)
+		after := b.poller.of(mib.VerbGet)[before:]
+		if len(after) != 2 {
+			t.Fatalf("%d polls in two seconds with one row left", len(after))
+		}
+		for _, p := range after {
+			if p.Address.String() != row(21, 1).Address {
+				t.Errorf("%v was polled after its row was destroyed", p.Address)
+			}
+		}
+		if v := b.tree.Get(mib.MetricInstance(20, mib.Profiles()[0].Metrics[0].Number, 0)); v.Type != mib.TypeNoSuchInstance {
+			t.Errorf("values of a destroyed row are still there: %v", v)
+		}
+	})
+}
+
+func TestDeadNodeBacksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dead atomic.Bool
+		dead.Store(true)
+		b := newBench(t, nil)
+		b.poller.answer = func(r mib.Request) (mib.Response, time.Duration, bool) {
+			return ones(r), time.Millisecond, !dead.Load()
+		}
+		b.run(t)
+		b.promote(t)
+		b.stage(t, row(20, 1))
+		time.Sleep(60 * time.Second)
+		polls := b.poller.of(mib.VerbGet)
+		if len(polls) < 6 || len(polls) > 14 {
+			t.Errorf("%d polls of a dead node in 60 slots, want few", len(polls))
+		}
+		if last := polls[len(polls)-1]; last.Retries != 0 {
+			t.Errorf("a failing node is probed with %d retries", last.Retries)
+		}
+		status := func() mib.PollStatus {
+			return mib.PollStatus(b.tree.Get(mib.SimoneSupportOperStatus.Append(20)).Int)
+		}
+		if status() != mib.PollFailing {
+			t.Errorf("status is %v", status())
+		}
+		if c := b.Counts(); c.Failures != uint64(len(polls)) || c.Polls < c.Failures+4 {
+			t.Errorf("%d polls left: counts are %+v", len(polls), c)
+		}
+		dead.Store(false)
+		time.Sleep(9 * time.Second) // the longest back-off is 8 slots
+		if status() != mib.PollUp {
+			t.Errorf("status is %v after the node came back", status())
+		}
+		before := len(b.poller.of(mib.VerbGet))
+		time.Sleep(5 * time.Second)
+		if n := len(b.poller.of(mib.VerbGet)) - before; n != 5 {
+			t.Errorf("%d polls in 5 slots after the node came back", n)
+		}
+	})
+}
+
+func TestLatencyIsMeasuredFromTheArrivalInTheKernel(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		network  time.Duration // must not count
+		slow     time.Duration
+		starting time.Duration // of each of two polls that leave in one tick
+		want     time.Duration
+	}{
+		{"nothing but work", 40 * time.Millisecond, 0, 0, 0},
+		{"slowed worker", 40 * time.Millisecond, 30 * time.Millisecond, 0, 45 * time.Millisecond}, // 30 and, behind it, 60
+		{"late departure", 40 * time.Millisecond, 0, 20 * time.Millisecond, 10 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, func(cfg *Config) {
+					if c.slow > 0 {
+						cfg.Slow = func() time.Duration { return c.slow }
+					}
+				})
+				b.poller.starting = c.starting
+				b.poller.answer = func(r mib.Request) (mib.Response, time.Duration, bool) { return ones(r), c.network, true }
+				b.node.id.ID = 0 // no announcements in between
+				b.run(t)
+				b.promote(t)
+				b.stage(t, row(20, 1), row(21, 1))
+				time.Sleep(2500 * time.Millisecond)
+				m := b.Measures()
+				if m.Windows != 2 || m.Latency.Count != 2 {
+					t.Fatalf("after 2.5 s of windows of 1 s: %+v", m)
+				}
+				if d := m.Latency.Mean - c.want; d < 0 || d > time.Microsecond {
+					t.Errorf("latency is %v, want %v", m.Latency.Mean, c.want)
+				}
+				if want := c.want.Seconds() * 1000; m.Temperature < want || m.Temperature > want+0.01 {
+					t.Errorf("temperature is %v, want %v", m.Temperature, want)
+				}
+				if m.Injected != (c.slow > 0) {
+					t.Errorf("injected is %v", m.Injected)
+				}
+				if c.slow > 0 && (m.Utilisation < 0.06 || m.Utilisation > 0.0601) {
+					t.Errorf("utilisation is %v, want 0.06: two results of 30 ms a second", m.Utilisation)
+				}
+				if b.read(t, mib.SimoneLatencyMean).Uint != uint64(m.Latency.Mean.Microseconds()) {
+					t.Errorf("simoneLatencyMean is %v", b.read(t, mib.SimoneLatencyMean))
+				}
+			})
+		})
+	}
+}
+
+func TestOverflowIsCountedAsFailedPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, func(cfg *Config) {
+			cfg.Backlog = 2
+			cfg.Slow = func() time.Duration { return 800 * time.Millisecond }
+		})
+		b.run(t)
+		b.promote(t)
+		var rows []mib.SupportRow
+		for id := mib.NodeID(20); id < 25; id++ {
+			rows = append(rows, row(id, 1))
+		}
+		b.stage(t, rows...)
+		time.Sleep(500 * time.Millisecond)
+		synctest.Wait()
+		// One is being worked on, two wait, two had no room.
+		if c := b.Counts(); c.Overflows != 2 || c.Failures != 2 {
+			t.Errorf("counts are %+v, want 2 overflows that are failures", c)
+		}
+		if n := b.read(t, mib.SimoneIlmBacklog).Uint; n != 3 {
+			t.Errorf("backlog is %d, want 3", n)
+		}
+		_, records := b.ReadLog(reconfig.Cursor{Incarnation: 77}, 100)
+		for _, r := range records {
+			if r.Kind == mib.RecordSample {
+				t.Errorf("a sample of node %d is in the log before its result was worked on", r.Node)
+			}
+		}
+	})
+}
+
+func TestWindowWithoutResultsTakesTheAgeOfTheOldest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, func(cfg *Config) { cfg.Slow = func() time.Duration { return time.Hour } })
+		b.run(t)
+		b.promote(t)
+		b.stage(t, row(20, 1))
+		time.Sleep(1100 * time.Millisecond)
+		first := b.Measures().Temperature
+		time.Sleep(time.Second)
+		second := b.Measures().Temperature
+		if first < 890 || first > 910 || second < first+990 {
+			t.Errorf("temperatures are %v and %v stu while a result hangs since 0.1 s", first, second)
+		}
+	})
+}
+
+func TestPromotionBeginsTheWindowsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, func(cfg *Config) { cfg.Slow = func() time.Duration { return 20 * time.Millisecond } })
+		b.run(t)
+		synctest.Wait()
+		time.Sleep(5 * time.Second)
+		if m := b.Measures(); m.Windows != 0 || b.node.lastRole() != mib.RoleLeaf {
+			t.Fatalf("a leaf has windows (%+v) or is a %v", m, b.node.lastRole())
+		}
+		b.promote(t)
+		if b.node.lastRole() != mib.RoleILM {
+			t.Errorf("role after promotion is %v", b.node.lastRole())
+		}
+		b.stage(t, row(20, 1))
+		time.Sleep(3 * time.Second)
+		if r := b.Report(nil, false); !r.Active || r.Windows != 3 || r.Temperature < 20 {
+			t.Errorf("report of an ILM after 3 s: %+v", r)
+		}
+		b.set(t, applyVar(mib.Apply{Destroy: []mib.Tombstone{{Node: 20, Epoch: mib.Epoch{1<<16 | 1}}}}))
+		b.set(t, scalar(mib.SimoneIlmAdminStatus, mib.Integer(int32(mib.IlmAdminDown))))
+		if r := b.Report(nil, false); r.Active || r.Windows != 0 || r.Temperature != 0 || b.node.lastRole() != mib.RoleLeaf {
+			t.Errorf("report after demotion: %+v, role %v", r, b.node.lastRole())
+		}
+	})
+}
+
+func TestTriggerEndsTheWindowNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.run(t)
+		b.promote(t)
+		time.Sleep(300 * time.Millisecond)
+		if e := b.tree.Set([]mib.Variable{scalar(mib.SimoneIlmTrigger, mib.Truth(true))}); e != nil {
+			t.Fatal(e)
+		}
+		synctest.Wait()
+		if m := b.Measures(); m.Windows != 1 {
+			t.Errorf("%d windows right after the trigger", m.Windows)
+		}
+		time.Sleep(900 * time.Millisecond)
+		if m := b.Measures(); m.Windows != 1 {
+			t.Errorf("%d windows 900 ms after the trigger: the period begins anew with it", m.Windows)
+		}
+		time.Sleep(200 * time.Millisecond)
+		if m := b.Measures(); m.Windows != 2 {
+			t.Errorf("%d windows 1100 ms after the trigger", m.Windows)
+		}
+	})
+}
+
+func TestListOutlivesARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.promote(t)
+		b.stage(t, row(20, 1), row(21, 1))
+		digest, fence := b.Report(nil, false).Digest, b.Report(nil, false).Fence
+		again := newBench(t, func(cfg *Config) { cfg.Store = b.store })
+		again.run(t)
+		time.Sleep(1500 * time.Millisecond)
+		r := again.Report(nil, true)
+		if r.Digest != digest || r.Fence != fence || !r.Active || len(r.Rows) != 2 {
+			t.Errorf("after a restart: %+v", r)
+		}
+		if again.node.lastRole() != mib.RoleILM {
+			t.Errorf("role after a restart is %v", again.node.lastRole())
+		}
+		if n := len(again.poller.of(mib.VerbGet)); n != 4 {
+			t.Errorf("%d polls in 1.5 s after a restart, want 4", n)
+		}
+	})
+}
