@@ -59,8 +59,10 @@ func (s *shelf) Get(name mib.OID) mib.Value {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v, ok := s.written[name.String()]; ok {
-		return v
+	if len(s.written) > 0 {
+		if v, ok := s.written[name.String()]; ok {
+			return v
+		}
 	}
 	return s.vars[i].Value
 }
@@ -127,6 +129,9 @@ func newTree(tb testing.TB) *mib.Tree {
 		refusing.vars = append(refusing.vars, mib.Variable{Name: object(2, i+1, 0), Value: mib.Integer(int32(i + 1))})
 	}
 	refusing.test = func(vars []mib.Variable) (mib.Txn, *mib.SetError) {
+		if len(vars[0].Name) < len(playpen())+2 {
+			return nil, mib.Refuse(mib.NotWritable, 0, "no object")
+		}
 		switch status := mib.ErrorStatus(vars[0].Name[len(playpen())+1]); status {
 		case mib.CommitFailed:
 			return writer{commit: mib.CommitFailed}, nil
@@ -136,7 +141,9 @@ func newTree(tb testing.TB) *mib.Tree {
 			return nil, mib.Refuse(status, 0, "as asked")
 		}
 	}
-	big := new(shelf)
+	big := &shelf{test: func([]mib.Variable) (mib.Txn, *mib.SetError) {
+		return nil, mib.Refuse(mib.NotWritable, 0, "not this one")
+	}}
 	for _, n := range []uint32{10, 100, 1000, 2000, 40000} {
 		big.vars = append(big.vars, mib.Variable{Name: object(4, n, 0), Value: mib.Octets(make([]byte, n))})
 	}
@@ -233,7 +240,11 @@ func startPoller(tb testing.TB, local string) *snmp.Poller {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p, err := snmp.NewPoller(snmp.PollerConfig{LocalAddress: netip.MustParseAddr(local), Timeout: patience}, keys)
+	cfg := snmp.PollerConfig{Timeout: patience}
+	if local != "" {
+		cfg.LocalAddress = netip.MustParseAddr(local)
+	}
+	p, err := snmp.NewPoller(cfg, keys)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -248,6 +248,24 @@ func TestAnswersFromTheAddressAsked(t *testing.T) {
 	}
 }
 
+// Without a local address a poller asks over both families.
+func TestIPv6(t *testing.T) {
+	cfg := testConfig()
+	cfg.Listen = "[::1]:0"
+	probe, err := New(cfg, mib.NewTree())
+	if err != nil {
+		t.Skipf("no IPv6 here: %v", err)
+	}
+	_ = probe.socket.Close()
+	six, four := start(t, cfg), start(t, testConfig())
+	p := startPoller(t, "")
+	ask(t, p, six, request("monitor", mib.VerbGet, object(1, 1, 0)))
+	ask(t, p, four, request("monitor", mib.VerbGet, object(1, 1, 0)))
+	if s := p.Stats(); s.WrongSource != 0 || s.Answered != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestPanicsAreAnsweredWithGenErr(t *testing.T) {
 	cfg := testConfig()
 	calls := 0
