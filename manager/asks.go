@@ -9,9 +9,12 @@ import (
 )
 
 // Join adds a node to the inventory, or changes what is known of it; only the
-// inventory's part of n is read (reconfig.NodeJoined).
-func (c *Conductor) Join(ctx context.Context, n reconfig.Node) error {
-	return c.tell(ctx, "join", func(at reconfig.At) reconfig.Event { return reconfig.NodeJoined{At: at, Node: n} })
+// inventory's part of n is read. active says that the node calls itself an
+// ILM (reconfig.NodeJoined).
+func (c *Conductor) Join(ctx context.Context, n reconfig.Node, active bool) error {
+	return c.tell(ctx, "join", func(at reconfig.At) reconfig.Event {
+		return reconfig.NodeJoined{At: at, Node: n, Active: active}
+	})
 }
 
 // Leave takes a node out of the inventory for good.

@@ -73,8 +73,10 @@ type Conductor struct {
 	mu       sync.Mutex
 	engine   *reconfig.Engine
 	settings reconfig.Settings
-	lives    uint64 // engines that were made
-	failure  error  // why there is no working engine now
+	seen     []reconfig.ChildStatus // what the last round decided on
+	seenAt   reconfig.Instant       // when that round was
+	lives    uint64                 // engines that were made
+	failure  error                  // why there is no working engine now
 }
 
 // life is the time of one engine: what it asked for dies with it.
@@ -256,6 +258,9 @@ func (c *Conductor) deliver(l letter) error {
 func (c *Conductor) step(event reconfig.Event) error {
 	c.mu.Lock()
 	actions, err := c.engine.Step(event)
+	if at := c.engine.LastRound().At; at != c.seenAt {
+		c.seen, c.seenAt = c.engine.Children(), at
+	}
 	c.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)

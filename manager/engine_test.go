@@ -90,7 +90,7 @@ func (b *engineBench) start(t *testing.T) {
 	})
 	if err := b.Join(t.Context(), reconfig.Node{
 		ID: 1, Key: "top", Name: "top", Address: "127.0.0.1:1161", Kind: mib.KindLeaf, Profile: "simone", Credential: "c", Zone: "z",
-	}); err != nil {
+	}, false); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -190,7 +190,7 @@ func TestConductorWritesBeforeItActs(t *testing.T) {
 		n.Candidate = true
 		b.net.agents[netip.MustParseAddrPort(n.Address)] = child
 		b.start(t)
-		if err := b.Join(t.Context(), n); err != nil {
+		if err := b.Join(t.Context(), n, false); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Second)
@@ -207,8 +207,12 @@ func TestConductorWritesBeforeItActs(t *testing.T) {
 		if got, ok := b.GlobalLatency(); !ok || got != 3*time.Millisecond {
 			t.Errorf("global latency %v, %v; want 3ms", got, ok)
 		}
-		if b.Round().At == 0 || b.Counters().Rounds == 0 {
+		round, seen := b.Round()
+		if round.At == 0 || b.Counters().Rounds == 0 {
 			t.Errorf("no round in 20 s: %+v", b.Counters())
+		}
+		if len(seen) != 1 || seen[0].ID != 2 || seen[0].At > round.At || seen[0].Report.Latency != 3*time.Millisecond {
+			t.Errorf("the round at %v saw %+v, want the report of ILM 2 from before", round.At, seen)
 		}
 		if k := store.kinds(); k[reconfig.KindJoined] == 0 || k[reconfig.KindPromote] != 1 {
 			t.Errorf("entries %v, want joins and one promotion", k)
@@ -224,11 +228,11 @@ func TestConductorFindsASilentChild(t *testing.T) {
 		address := netip.MustParseAddrPort(n.Address)
 		b.net.agents[address] = listAgent(b.cfg.Clock)
 		b.start(t)
-		if err := b.Join(t.Context(), n); err != nil {
+		if err := b.Join(t.Context(), n, false); err != nil {
 			t.Fatal(err)
 		}
 		for i := 3; i < 10; i++ {
-			if err := b.Join(t.Context(), leafNode(i)); err != nil {
+			if err := b.Join(t.Context(), leafNode(i), false); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -267,7 +271,7 @@ func TestConductorStartsAgainWhenTheStoreFails(t *testing.T) {
 		before := b.Meta().Term
 
 		store.setFail(errEngineDisk)
-		err := b.Join(t.Context(), leafNode(2))
+		err := b.Join(t.Context(), leafNode(2), false)
 		if !errors.Is(err, errEngineDisk) {
 			t.Fatalf("Join while the disk is full: %v", err)
 		}
@@ -285,7 +289,7 @@ func TestConductorStartsAgainWhenTheStoreFails(t *testing.T) {
 		}
 
 		store.setFail(nil)
-		if err := b.Join(t.Context(), leafNode(3)); err != nil {
+		if err := b.Join(t.Context(), leafNode(3), false); err != nil {
 			t.Fatalf("Join after the disk has room: %v", err)
 		}
 		if err := b.Failure(); err != nil {
@@ -333,7 +337,7 @@ func TestConductorAsks(t *testing.T) {
 		b := newEngineBench(t, store)
 		b.start(t)
 		for i := 2; i < 5; i++ {
-			if err := b.Join(t.Context(), leafNode(i)); err != nil {
+			if err := b.Join(t.Context(), leafNode(i), false); err != nil {
 				t.Fatal(err)
 			}
 		}

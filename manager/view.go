@@ -48,11 +48,14 @@ func (c *Conductor) Children() []reconfig.ChildStatus {
 	return c.engine.Children()
 }
 
-// Round is what the last round saw and decided; its At is 0 before the first.
-func (c *Conductor) Round() reconfig.Round {
+// Round is what the last round decided, and the children as it saw them; its
+// At is 0 before the first.
+func (c *Conductor) Round() (reconfig.Round, []reconfig.ChildStatus) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.engine.LastRound()
+	r := c.engine.LastRound()
+	r.Children, r.Done = slices.Clone(r.Children), slices.Clone(r.Done)
+	return r, c.seen
 }
 
 // Counters counts what this engine did since it was made.
@@ -121,4 +124,7 @@ func (c *Conductor) Digest() mib.Digest {
 }
 
 // LastRound is when the last round was completed; 0: never.
-func (c *Conductor) LastRound() reconfig.Instant { return c.Round().At }
+func (c *Conductor) LastRound() reconfig.Instant {
+	round, _ := c.Round()
+	return round.At
+}
