@@ -1,10 +1,12 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -71,6 +73,35 @@ func splitPort(s string) (host, port string, err error) {
 		return "", "", fmt.Errorf("%q: port %q is not a number from 1 to 65535", s, port)
 	}
 	return host, port, nil
+}
+
+// Lookup gives the IP address and port of a host:port, whose name it looks up
+// if it has one. Of several addresses it takes the first that the system
+// gives, IPv4 before IPv6.
+func Lookup(ctx context.Context, address string) (netip.AddrPort, error) {
+	if at, err := netip.ParseAddrPort(address); err == nil {
+		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), nil
+	}
+	if err := checkPeer(address); err != nil {
+		return netip.AddrPort{}, err
+	}
+	host, port, err := splitPort(address)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%q: port: %w", address, err)
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("look up %s: %w", address, err)
+	}
+	slices.SortStableFunc(ips, func(a, b netip.Addr) int { return a.Unmap().BitLen() - b.Unmap().BitLen() })
+	if len(ips) == 0 {
+		return netip.AddrPort{}, fmt.Errorf("look up %s: it has no address", address)
+	}
+	return netip.AddrPortFrom(ips[0].Unmap(), uint16(n)), nil
 }
 
 // checkHostName holds a name against RFC 1123, section 2.1.

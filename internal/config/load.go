@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -162,6 +163,9 @@ func (n *Node) finish(dir string, mode fs.FileMode) (ps Problems) {
 	}
 	for i := range n.Communities {
 		c := &n.Communities[i]
+		if c.Name == "" {
+			c.Name = strconv.Itoa(i + 1)
+		}
 		key := fmt.Sprintf("communities[%d]", i)
 		ps.under(key, n.readSecret(dir, c.CommunityFile, &c.Community, &inline))
 		if len(c.Write) > 0 && slices.Contains(wellKnown, c.Community.Reveal()) && slices.ContainsFunc(c.Sources, beyondLoopback) {

@@ -138,6 +138,7 @@ nodes:
 	}
 	want := DefaultTLM()
 	want.Name = "top"
+	want.Communities[0].Name = "1"
 	want.Poll = Duration(500 * time.Millisecond)
 	want.Thresholds.Split = 20
 	want.Temperature.Expression = "0.2*I + L"
@@ -209,6 +210,10 @@ func TestLoadRefuses(t *testing.T) {
 		{"short expression", "temperature: 0.2*I + X", []string{":1:14: temperature.expression: "}},
 		{"weights", "temperature: {a: 0, b: 0}", []string{"temperature.a: temperature weights a and b are both 0"}},
 		{"history", "temperature: {history: [0, 1]}", []string{"temperature.history: history weight 1"}},
+		{"weight b", "temperature: {b: -1, expression: L}", []string{"temperature.b: temperature weight b is -1"}},
+		{"odd stu", "temperature: {stu: 1500ns}", []string{"temperature.stu: 1.5µs is not a whole number of microseconds; write for example 1µs"}},
+		{"community name", "communities: [{name: a b, community: c}]", []string{`communities[0].name: "a b" has a ' '`}},
+		{"community name twice", "communities: [{name: a, community: c}, {name: a, community: d}]", []string{`communities[1].name: "a" stands there twice`}},
 		{"stu", "temperature: {stu: 0s}", []string{"temperature.stu: 0s is out of range"}},
 
 		{"listen at a name", "listen: localhost:1161", []string{`:1:9: listen: "localhost:1161" does not begin with an IP address`}},
@@ -314,79 +319,21 @@ func TestDemoAddresses(t *testing.T) {
 	}
 }
 
-func TestSecretFiles(t *testing.T) {
-	const conf = "credentials:\n  - name: a\n    community_file: %\n"
-	load := func(t *testing.T, content string, mode os.FileMode) (*TLM, error) {
-		t.Helper()
-		dir := t.TempDir()
-		secret := filepath.Join(dir, "secret")
-		if err := os.WriteFile(secret, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(secret, mode); err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(dir, "tlm.yaml")
-		if err := os.WriteFile(path, []byte(strings.Replace(conf, "%", "secret", 1)), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return LoadTLM(path)
-	}
-	t.Run("beside the configuration", func(t *testing.T) {
-		c, err := load(t, "hunter2\n", 0o600)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := c.Credentials[0].Community.Reveal(); got != "hunter2" {
-			t.Errorf("community %q", got)
-		}
-		noWarnings(t, &c.Node)
-	})
-	t.Run("readable by everybody", func(t *testing.T) {
-		c, err := load(t, "hunter2\n", 0o644)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "chmod 600") {
-			t.Errorf("warnings %q", c.Warnings)
-		}
-	})
-	for name, content := range map[string]string{"empty": "\n", "two lines": "hunter2\nhunter3\n"} {
-		t.Run(name, func(t *testing.T) {
-			_, err := load(t, content, 0o600)
-			if err == nil || !strings.Contains(err.Error(), "in one line and nothing else") || strings.Contains(err.Error(), "hunter") {
-				t.Errorf("error %v", err)
-			}
-		})
-	}
-}
-
-func TestWarnings(t *testing.T) {
-	for _, tc := range []struct {
-		name, text string
-		mode       os.FileMode
-		want       string // empty: none
-	}{
-		{"a secret in a private file", "credentials: [{name: a, community: hunter2}]", 0o600, ""},
-		{"a secret for everybody", "credentials: [{name: a, community: hunter2}]", 0o644, "everybody on this machine may read it (mode 0644)"},
-		{"private is no secret", "credentials: [{name: a, community: private}]", 0o644, ""},
-		{"private may write from afar", "communities: [{community: private, write: ['1.3'], sources: [10.0.0.0/8]}]", 0o600, "choose a community of your own"},
-		{"private may write from here", "communities: [{community: private, write: ['1.3']}]", 0o600, ""},
+func TestLookup(t *testing.T) {
+	for _, tc := range []struct{ address, want string }{
+		{"127.0.0.1:1161", "127.0.0.1:1161"},
+		{"[::ffff:127.0.0.1]:1161", "127.0.0.1:1161"},
+		{"localhost:1161", "127.0.0.1:1161"},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			path := mustWrite(t, "n.yaml", tc.text)
-			if err := os.Chmod(path, tc.mode); err != nil {
-				t.Fatal(err)
-			}
-			c, err := LoadNode(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := strings.Join(c.Warnings, "\n")
-			if tc.want == "" && got != "" || !strings.Contains(got, tc.want) || strings.Contains(got, "hunter2") {
-				t.Errorf("warnings %q, want %q", got, tc.want)
-			}
-		})
+		got, err := Lookup(t.Context(), tc.address)
+		if err != nil || got.String() != tc.want {
+			t.Errorf("Lookup(%s) = %v, %v; want %s", tc.address, got, err, tc.want)
+		}
+	}
+	for _, address := range []string{"", "localhost", "a b:1", "127.0.0.300:1"} {
+		if got, err := Lookup(t.Context(), address); err == nil {
+			t.Errorf("Lookup(%q) = %v", address, got)
+		}
 	}
 }
 
@@ -438,6 +385,7 @@ func mustWriteTLM(tb testing.TB) string {
 func TestMarshalledConfigurationLoads(t *testing.T) {
 	c := DefaultTLM()
 	c.Name = "top"
+	c.Communities[0].Name = "1"
 	c.Nodes = []Inventory{{Name: "a", Address: "a:1", Kind: "node", Zone: "z", Interval: Duration(time.Second)}}
 	b, err := yaml.Marshal(c)
 	if err != nil {
@@ -448,7 +396,7 @@ func TestMarshalledConfigurationLoads(t *testing.T) {
 		t.Fatalf("%v\n%s", err, b)
 	}
 	now, restart := Changes(c, got)
-	if len(restart) != 0 || len(now) != 1 || now[0] != "communities" {
+	if len(now) != 0 || len(restart) != 1 || restart[0] != "communities" {
 		t.Errorf("changed: %v, %v", now, restart)
 	}
 }
@@ -464,10 +412,10 @@ func TestChanges(t *testing.T) {
 	b.Temperature.History = []float64{1}
 	b.Communities[0].Community = NewSecret("other")
 	now, restart := Changes(a, b)
-	if want := []string{"communities", "log.level", "temperature.history", "thresholds.split"}; !reflect.DeepEqual(now, want) {
+	if want := []string{"log.level", "temperature.history", "thresholds.split"}; !reflect.DeepEqual(now, want) {
 		t.Errorf("now %v, want %v", now, want)
 	}
-	if want := []string{"listen", "log.format"}; !reflect.DeepEqual(restart, want) {
+	if want := []string{"communities", "listen", "log.format"}; !reflect.DeepEqual(restart, want) {
 		t.Errorf("restart %v, want %v", restart, want)
 	}
 }

@@ -51,7 +51,7 @@ type Node struct {
 	Credentials []Credential `yaml:"credentials" reload:"now"`
 
 	// Communities are who may ask the node, by SNMPv1 and v2c.
-	Communities []Community `yaml:"communities" reload:"now"`
+	Communities []Community `yaml:"communities" reload:"restart"`
 
 	// Temperature is how the node computes its temperature as an ILM.
 	Temperature Temperature `yaml:"temperature" reload:"now"`
@@ -94,6 +94,9 @@ func (c *Credential) setDefaults() { c.Version = "v2c" }
 
 // Community is one community that the node's responder accepts.
 type Community struct {
+	// Name is what logs call it, as the secret is not shown; its number in
+	// the list, from 1, if empty.
+	Name string `yaml:"name"`
 	// Community is the secret itself, or CommunityFile a file that holds it.
 	Community     Secret `yaml:"community"`
 	CommunityFile string `yaml:"community_file"`
@@ -107,6 +110,9 @@ type Community struct {
 	Write []string `yaml:"write"`
 	// Hide are subtrees of these that may be neither read nor written.
 	Hide []string `yaml:"hide"`
+	// Notify says that informs and traps are accepted with it: at a TLM those
+	// of nodes that join.
+	Notify bool `yaml:"notify"`
 }
 
 func (c *Community) setDefaults() {
@@ -114,10 +120,13 @@ func (c *Community) setDefaults() {
 	c.Read = []string{"1"}
 }
 
-// View is what a community may do, ready for a responder.
+// View is what a community may do, ready for a responder. A list without
+// subtrees stands for none.
 type View struct {
-	Sources           []netip.Prefix
-	Read, Write, Hide []mib.OID
+	Sources []netip.Prefix
+	Read    []mib.OID
+	Write   []mib.OID
+	Hide    []mib.OID // takes away from both
 }
 
 // View gives the community's subtrees and networks. On a validated
@@ -362,6 +371,14 @@ func secretProblems(s Secret, file string) (ps Problems) {
 
 func (c *Community) problems(before []Community) (ps Problems) {
 	ps = secretProblems(c.Community, c.CommunityFile)
+	if c.Name != "" {
+		if err := checkWord(c.Name); err != nil {
+			ps.add("name", "%v", err)
+		}
+		if slices.ContainsFunc(before, func(d Community) bool { return d.Name == c.Name }) {
+			ps.add("name", "%q stands there twice; each community needs its own name, or none", c.Name)
+		}
+	}
 	if !c.Community.IsZero() && slices.ContainsFunc(before, func(d Community) bool { return d.Community.Reveal() == c.Community.Reveal() }) {
 		ps.add("community", "the same community stands above; put what it may do into one entry")
 	}
@@ -377,16 +394,26 @@ func (c *Community) problems(before []Community) (ps Problems) {
 }
 
 func (t *Temperature) problems() (ps Problems) {
-	if _, err := t.Formula(); err != nil {
-		key := "expression"
-		if t.Expression == "" {
-			key = "a"
+	// The weights are checked even while an expression hides them, so that
+	// taking it away at run time cannot fail.
+	if _, err := temperature.Linear(t.A, t.B); err != nil {
+		key := "a"
+		if _, err := temperature.Linear(t.A, 1); err == nil && t.B != 0 {
+			key = "b"
 		}
 		ps.add(key, "%v", err)
+	}
+	if t.Expression != "" {
+		if _, err := temperature.Compile(t.Expression); err != nil {
+			ps.add("expression", "%v", err)
+		}
 	}
 	if err := temperature.CheckWeights(t.History); err != nil {
 		ps.add("history", "%v", err)
 	}
 	checkDuration(&ps, "stu", t.STU, time.Microsecond, time.Hour)
+	if d := time.Duration(t.STU); d%time.Microsecond != 0 {
+		ps.add("stu", "%v is not a whole number of microseconds; write for example %v", d, max(d.Truncate(time.Microsecond), time.Microsecond))
+	}
 	return ps
 }
