@@ -169,6 +169,10 @@ func TestOverflowIsCountedAsFailedPolls(t *testing.T) {
 			cfg.Backlog = 2
 			cfg.Slow = func() time.Duration { return 800 * time.Millisecond }
 		})
+		var answers atomic.Int32 // a millisecond apart, so that the worker has taken the first
+		b.poller.answer = func(r mib.Request) (mib.Response, time.Duration, bool) {
+			return ones(r), time.Duration(answers.Add(1)) * time.Millisecond, true
+		}
 		b.run(t)
 		b.promote(t)
 		var rows []mib.SupportRow
@@ -224,7 +228,7 @@ func TestPromotionBeginsTheWindowsAnew(t *testing.T) {
 			t.Errorf("role after promotion is %v", b.node.lastRole())
 		}
 		b.stage(t, row(20, 1))
-		time.Sleep(3 * time.Second)
+		time.Sleep(3100 * time.Millisecond)
 		if r := b.Report(nil, false); !r.Active || r.Windows != 3 || r.Temperature < 20 {
 			t.Errorf("report of an ILM after 3 s: %+v", r)
 		}
