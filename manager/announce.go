@@ -25,13 +25,12 @@ const announceRetries = 1
 // knows. It is told when it has answered a poll, so that dead nodes cost
 // nothing. Devices are never written to. h.mu is held; call the result
 // without it.
-func (h *Host) announce(now reconfig.Instant, node mib.NodeID, state *rowState) func() {
+func (h *Host) announce(now reconfig.Instant, self Identity, node mib.NodeID, state *rowState) func() {
 	status, have := h.list.Row(now, node)
 	row := status.Row
 	if !have || row.Kind == mib.KindDevice || state.announcing {
 		return nil
 	}
-	self := h.cfg.Node.Identity()
 	if self.ID == 0 || self.ID == node {
 		return nil
 	}
@@ -84,15 +83,18 @@ func (h *Host) announced(node mib.NodeID, told announcement, r mib.Response) {
 		return
 	}
 	state.announcing = false
-	switch {
-	case r.Err != nil: // the next answered poll tries again
-	case r.Status == mib.NoError:
+	if r.Err != nil {
+		return // the next answered poll tries again
+	}
+	switch r.Status {
+	case mib.NoError:
 		state.told = told
 		h.counts.Announced++
-	case r.Status == mib.InconsistentValue: // a newer owner has been there
+	case mib.TooBig, mib.GenErr, mib.ResourceUnavailable, mib.CommitFailed, mib.UndoFailed: // may pass: again with the next poll
+		h.log.Debug("announcement failed", "node", node, "status", r.Status, "index", r.Index)
+	default: // InconsistentValue if a newer owner has been there
 		state.told = told
 		h.counts.Refused++
-	default:
-		h.log.Debug("announcement refused", "node", node, "status", r.Status, "index", r.Index)
+		h.log.Info("announcement refused", "node", node, "status", r.Status, "index", r.Index)
 	}
 }

@@ -262,16 +262,18 @@ func (w *wish) refusal(r *reconfig.Refusal) *mib.SetError {
 // plan checks a control SET against the list and the node. h.controlMu is
 // held, and stays held until the change is committed or dropped.
 func (h *Host) plan(set reconfig.ControlSet) (*reconfig.ListChange, *reconfig.Refusal) {
-	candidate := h.cfg.Node.Identity().Candidate || h.isTop()
+	self := h.cfg.Node.Identity() // it may have to wait for a disk: not under the lock
+	top := self.Role == mib.RoleTLM
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.self = self
 	now := h.cfg.Clock.Now()
 	h.asked = now
 	change, refusal := h.list.Plan(now, set)
-	if refusal == nil && change != nil && change.Active && !h.list.Active() && !candidate {
+	if refusal == nil && change != nil && change.Active && !h.list.Active() && !self.Candidate && !top {
 		refusal = &reconfig.Refusal{Why: reconfig.NotHeld, Text: "this node is no candidate (simoneNodeCandidate): set candidate in its configuration"}
 	}
-	if refusal == nil && change != nil && h.isTop() && !change.Active {
+	if refusal == nil && change != nil && top && !change.Active {
 		refusal = &reconfig.Refusal{Why: reconfig.Malformed, Text: "the TLM cannot stop being a manager"}
 	}
 	if refusal != nil {

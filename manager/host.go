@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -165,6 +164,7 @@ type Host struct {
 	// mu guards the fields below. It is held briefly, never during I/O.
 	mu        sync.Mutex
 	list      *reconfig.List
+	self      Identity // as it was when the SET under test came
 	values    *values
 	nodes     map[mib.NodeID]*rowState
 	questions map[string]question // by profile
@@ -244,6 +244,7 @@ func New(cfg Config) (*Host, error) {
 func (h *Host) isTop() bool { return h.cfg.Node.Identity().Role == mib.RoleTLM }
 
 // holds says whether this node holds what a row needs (reconfig.ListLimits).
+// h.mu is held, by plan.
 func (h *Host) holds(r mib.SupportRow) error {
 	if _, err := netip.ParseAddrPort(r.Address); err != nil {
 		return fmt.Errorf("address %q is not host:port or [host]:port in numbers, for example 192.0.2.7:161", r.Address)
@@ -254,20 +255,19 @@ func (h *Host) holds(r mib.SupportRow) error {
 	if !h.cfg.HoldsCredential(r.Credential) {
 		return fmt.Errorf("credential %q is not held here", r.Credential)
 	}
-	if h.onPath(r.Node) {
-		return fmt.Errorf("it is on this manager's own path %s, which would close a loop", h.cfg.Node.Identity().Path)
+	if h.self.onPath(r.Node) {
+		return fmt.Errorf("it is on this manager's own path %s, which would close a loop", h.self.Path)
 	}
 	return nil
 }
 
 // onPath reports whether a node is this one or a manager above it. The TLM
 // may poll itself, as nobody else does.
-func (h *Host) onPath(id mib.NodeID) bool {
-	self := h.cfg.Node.Identity()
-	if self.Role == mib.RoleTLM {
+func (i Identity) onPath(node mib.NodeID) bool {
+	if i.Role == mib.RoleTLM {
 		return false
 	}
-	return id == self.ID || slices.Contains(strings.Split(self.Path, "/"), strconv.FormatUint(uint64(id), 10))
+	return node == i.ID || slices.Contains(strings.Split(i.Path, "/"), node.String())
 }
 
 // Run polls, measures and answers until ctx is done, and joins its

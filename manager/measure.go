@@ -17,7 +17,7 @@ type Measures struct {
 	Intrusion   float64 // percent of the node's CPU that SIMONE used
 	Utilisation float64 // 0..1, more if polls need more than there is
 	PollCost    time.Duration
-	Injected    bool // the result worker is being slowed on purpose
+	Injected    time.Duration // mean delay of a result that was injected (Config.Slow)
 }
 
 // window is the trigger window under way. Host.mu guards it.
@@ -26,11 +26,13 @@ type window struct {
 	opened reconfig.Instant
 	polls  uint64        // concluded with an answer
 	busy   time.Duration // that the work of polls took
+
+	injected time.Duration // of busy, what Config.Slow caused
 }
 
 func (w *window) reset(now reconfig.Instant) {
 	w.Window.Reset()
-	w.opened, w.polls, w.busy = now, 0, 0
+	w.opened, w.polls, w.busy, w.injected = now, 0, 0, 0
 }
 
 // closeWindow ends the trigger window and makes its temperature.
@@ -45,7 +47,6 @@ func (h *Host) closeWindow() {
 		return
 	}
 	o := temperature.Observation{
-		Latency:     0,
 		Outstanding: outstanding,
 		Leaves:      h.list.Len(),
 		Intrusion:   intrusion,
@@ -57,11 +58,12 @@ func (h *Host) closeWindow() {
 		o.Oldest = max(time.Since(oldest), 0)
 	}
 	m := Measures{
-		At: now, Windows: h.measures.Windows + 1, Latency: s, Intrusion: intrusion, Injected: h.cfg.Slow != nil,
+		At: now, Windows: h.measures.Windows + 1, Latency: s, Intrusion: intrusion,
 		PollCost: h.measures.PollCost,
 	}
 	if h.window.polls > 0 {
 		m.PollCost = h.window.busy / time.Duration(h.window.polls)
+		m.Injected = h.window.injected / time.Duration(h.window.polls)
 	}
 	if length := now.Sub(h.window.opened); length > 0 {
 		m.Utilisation = h.window.busy.Seconds() / (length.Seconds() * h.cfg.Processors)

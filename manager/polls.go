@@ -207,6 +207,9 @@ func attempts(q mib.Request, r mib.Response, began time.Time) int {
 func (h *Host) failed(now reconfig.Instant, p reconfig.Poll) {
 	h.counts.Failures++
 	h.list.Failed(now, p.Row.Node, p.Slot)
+	if s, have := h.list.Row(now, p.Row.Node); have && s.Failing {
+		h.values.silence(p.Row.Node)
+	}
 }
 
 // workResults is the one result worker: it brings replies into the tables in
@@ -218,16 +221,18 @@ func (h *Host) workResults(ctx context.Context) {
 			return
 		}
 		began := time.Now()
+		injected := time.Duration(0)
 		if h.cfg.Slow != nil {
-			if d := h.cfg.Slow(); d > 0 {
-				select {
-				case <-time.After(d):
-				case <-ctx.Done():
-					return
-				}
+			injected = h.cfg.Slow()
+		}
+		if injected > 0 {
+			select {
+			case <-time.After(injected):
+			case <-ctx.Done():
+				return
 			}
 		}
-		h.work(r, began)
+		h.work(r, began, injected)
 		h.results.done()
 	}
 }
@@ -235,10 +240,11 @@ func (h *Host) workResults(ctx context.Context) {
 // work brings one reply into the tables. Its cost is the time since began
 // that it held the worker, and what sending cost: CPU time unless the machine
 // was busy elsewhere, and a delay that was injected counts as work.
-func (h *Host) work(r result, began time.Time) {
+func (h *Host) work(r result, began time.Time, injected time.Duration) {
 	vals := r.question.profile.Sample(r.response.Vars)
 	sample := mib.Sample{RTT: max(r.response.RTT(), 0), Values: vals}
 	node := r.poll.Row.Node
+	self := h.cfg.Node.Identity() // it may have to wait for a disk: not under the lock
 
 	h.mu.Lock()
 	now := h.cfg.Clock.Now()
@@ -252,11 +258,12 @@ func (h *Host) work(r result, began time.Time) {
 			before, _, _ = h.values.get(node, h.runQueue, 0)
 		}
 		state.runQueue = before
-		tell = h.announce(now, node, state)
+		tell = h.announce(now, self, node, state)
 	}
 	latency := max(time.Since(r.response.Received), 0) + r.late
 	h.window.Add(latency)
 	h.window.polls++
+	h.window.injected += injected
 	h.window.busy += r.cost + time.Since(began)
 	h.mu.Unlock()
 

@@ -110,6 +110,15 @@ func TestDeadNodeBacksOff(t *testing.T) {
 		if n := len(b.poller.of(mib.VerbGet)) - before; n != 5 {
 			t.Errorf("%d polls in 5 slots after the node came back", n)
 		}
+		summed := mib.SimoneAggregateCount.Append(mib.Profiles()[0].Metrics[0].Number)
+		if v := b.tree.Get(summed); v.Uint != 1 {
+			t.Errorf("%v values are summed up while the node answers", v)
+		}
+		dead.Store(true)
+		time.Sleep(5 * time.Second)
+		if v := b.tree.Get(summed); !v.IsException() {
+			t.Errorf("%v values of a dead node are summed up", v)
+		}
 	})
 }
 
@@ -149,8 +158,8 @@ func TestLatencyIsMeasuredFromTheArrivalInTheKernel(t *testing.T) {
 				if want := c.want.Seconds() * 1000; m.Temperature < want || m.Temperature > want+0.01 {
 					t.Errorf("temperature is %v, want %v", m.Temperature, want)
 				}
-				if m.Injected != (c.slow > 0) {
-					t.Errorf("injected is %v", m.Injected)
+				if m.Injected != c.slow {
+					t.Errorf("injected is %v, want %v", m.Injected, c.slow)
 				}
 				if c.slow > 0 && (m.Utilisation < 0.06 || m.Utilisation > 0.0601) {
 					t.Errorf("utilisation is %v, want 0.06: two results of 30 ms a second", m.Utilisation)

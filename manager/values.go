@@ -25,6 +25,7 @@ type values struct {
 type reading struct {
 	at     reconfig.Instant
 	values []mib.MetricValue // sorted by metric, then instance
+	silent bool              // the node has ceased to answer: no part of aggregates
 }
 
 func newValues() *values {
@@ -65,7 +66,16 @@ func (v *values) put(node mib.NodeID, at reconfig.Instant, vals []mib.MetricValu
 		v.count(kept, 1)
 		v.count(r.values, -1)
 	}
-	r.at, r.values = at, kept
+	r.at, r.values, r.silent = at, kept, false
+}
+
+// silence takes a node out of the aggregates until its next sample; its last
+// values stay where they are.
+func (v *values) silence(node mib.NodeID) {
+	if r, have := v.nodes[node]; have && !r.silent {
+		r.silent = true
+		v.version++
+	}
 }
 
 // remove forgets a node.
@@ -169,17 +179,21 @@ type aggregate struct {
 	oldest        reconfig.Instant
 }
 
-// aggregate gives the sums of a metric, or false if it has no value.
+// aggregate gives the sums of a metric, or false if no node that answers has
+// a value.
 func (v *values) aggregate(metric uint32) (aggregate, bool) {
 	if v.uses[metric] == 0 {
 		return aggregate{}, false
 	}
 	if a, have := v.sums[metric]; have && a.version == v.version {
-		return a, true
+		return a, a.count > 0
 	}
 	a := aggregate{version: v.version}
 	all := make([]float64, 0, v.uses[metric])
 	for _, r := range v.nodes {
+		if r.silent {
+			continue
+		}
 		i, _ := slices.BinarySearchFunc(r.values, mib.MetricValue{Metric: metric}, compareKeys)
 		for ; i < len(r.values) && r.values[i].Metric == metric; i++ {
 			all = append(all, r.values[i].Value)
@@ -187,6 +201,10 @@ func (v *values) aggregate(metric uint32) (aggregate, bool) {
 				a.oldest = r.at
 			}
 		}
+	}
+	if len(all) == 0 {
+		v.sums[metric] = a
+		return a, false
 	}
 	slices.Sort(all) // also makes the sum independent of the map's order
 	m2 := 0.0

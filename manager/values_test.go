@@ -59,6 +59,14 @@ func TestValuesAggregate(t *testing.T) {
 	if want := math.Sqrt((100*100 - 1) / 12.0); math.Abs(a.dev-want) > 1e-9 {
 		t.Errorf("deviation %v, want %v", a.dev, want)
 	}
+	v.silence(100)
+	if a, _ := v.aggregate(1); a.count != 99 || a.max != 99 {
+		t.Errorf("a node that has ceased to answer is in the aggregate: %+v", a)
+	}
+	if x, _, ok := v.get(100, 1, 0); !ok || x != 100 {
+		t.Errorf("its last value reads as %v, %v", x, ok)
+	}
+	v.put(100, 7, metricValues(1, 0, 100))
 	v.put(1, 9, metricValues(1, 0, 1001, 2, 0, 1))
 	if a, _ := v.aggregate(1); a.max != 1001 || a.sum != 6050 {
 		t.Errorf("a changed value is not in the aggregate: %+v", a)
