@@ -39,7 +39,7 @@ type Identity struct {
 }
 
 // Below is what a Host shows of the managers below its own. It is safe for
-// concurrent use and never calls the Host.
+// concurrent use.
 type Below interface {
 	// GlobalLatency is the mean of the ILMs' mean latencies; false if there
 	// are no ILMs.

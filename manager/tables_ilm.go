@@ -80,13 +80,11 @@ func (h *Host) ilmScalars() []mib.Scalar {
 		{mib.SimoneIlmPollInterval, func() mib.Value { return mib.Millis(h.pollInterval()) }},
 		{mib.SimoneIlmSupportCount, func() mib.Value { return mib.Unsigned(h.list.Len()) }},
 		{mib.SimoneIlmDigest, func() mib.Value { return mib.Octets(h.list.Digest().Append(nil)) }},
-		{mib.SimoneIlmSubtreeDigest, func() mib.Value { return mib.Octets(h.subtreeDigest().Append(nil)) }},
 		{mib.SimoneIlmBacklog, func() mib.Value {
 			outstanding, _ := h.results.outstanding()
 			return mib.Unsigned(h.backlog(outstanding))
 		}},
 		{mib.SimoneIlmLease, func() mib.Value { return age(now(), h.asked) }},
-		{mib.SimoneIlmLastRound, func() mib.Value { return age(now(), h.lastRound()) }},
 		{mib.SimoneIlmError, func() mib.Value { return mib.Text(h.lastError) }},
 		{mib.SimoneIlmCapacity, func() mib.Value { return mib.Unsigned(h.cfg.Capacity) }},
 		{mib.SimoneIlmLogIncarnation, func() mib.Value {
@@ -102,9 +100,13 @@ func (h *Host) ilmScalars() []mib.Scalar {
 		{mib.SimoneIlmPollsSkipped, func() mib.Value { return counter(h.list.SkippedPolls) }},
 		{mib.SimoneIlmPollCost, func() mib.Value { return mib.Micros(h.measures.PollCost) }},
 	}
-	scalars := make([]mib.Scalar, len(read))
-	for i, r := range read {
-		scalars[i] = mib.Scalar{OID: r.object, Read: h.locked(r.value)}
+	// What the engine says is not asked for under the lock.
+	scalars := []mib.Scalar{
+		{OID: mib.SimoneIlmSubtreeDigest, Read: func() mib.Value { return mib.Octets(h.subtreeDigest().Append(nil)) }},
+		{OID: mib.SimoneIlmLastRound, Read: func() mib.Value { return age(now(), h.lastRound()) }},
+	}
+	for _, r := range read {
+		scalars = append(scalars, mib.Scalar{OID: r.object, Read: h.locked(r.value)})
 	}
 	return scalars
 }
@@ -120,23 +122,25 @@ func (h *Host) operStatus() mib.IlmStatus {
 	return mib.IlmUp
 }
 
-// subtreeDigest adds up this list and those below. h.mu is held.
+// subtreeDigest adds up this list and those below.
 func (h *Host) subtreeDigest() mib.Digest {
-	d := h.list.Digest()
+	var below mib.Digest
 	if h.cfg.Below != nil {
-		below := h.cfg.Below.Digest()
-		d.Count, d.XOR = d.Count+below.Count, d.XOR^below.XOR
+		below = h.cfg.Below.Digest()
 	}
-	return d
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	d := h.list.Digest()
+	return mib.Digest{Count: d.Count + below.Count, XOR: d.XOR ^ below.XOR}
 }
 
 // lastRound is when this manager last completed a round; for one without
-// managers below that is the end of a trigger window. h.mu is held.
+// managers below that is the end of a trigger window.
 func (h *Host) lastRound() reconfig.Instant {
 	if h.cfg.Below != nil {
 		return h.cfg.Below.LastRound()
 	}
-	return h.measures.At
+	return h.Measures().At
 }
 
 // counter makes a Counter32, which wraps.
@@ -166,21 +170,11 @@ func (h *Host) temperatureGroup() (*mib.Scalars, error) {
 	}{
 		{mib.SimoneTemperatureNow, func() mib.Value { return mib.Decimal(h.measures.Temperature) }},
 		{mib.SimoneTemperatureWeighted, func() mib.Value { return mib.Decimal(h.measures.Weighted) }},
-		{mib.SimoneTemperatureGlobal, func() mib.Value {
-			if l, ok := h.globalLatency(); ok {
-				return mib.Decimal(float64(l) / float64(h.tuning.STU))
-			}
-			return mib.Text("")
-		}},
 		{mib.SimoneIntrusion, func() mib.Value { return mib.Hundredths(h.measures.Intrusion) }},
 		{mib.SimoneUtilisation, func() mib.Value { return mib.Hundredths(100 * h.measures.Utilisation) }},
 		{mib.SimoneLatencyMean, func() mib.Value { return mib.Micros(h.measures.Latency.Mean) }},
 		{mib.SimoneLatencyDeviation, func() mib.Value { return mib.Micros(h.measures.Latency.StdDev) }},
 		{mib.SimoneLatencyP99, func() mib.Value { return mib.Micros(h.measures.Latency.P99) }},
-		{mib.SimoneLatencyGlobal, func() mib.Value {
-			l, _ := h.globalLatency()
-			return mib.Micros(l)
-		}},
 		{mib.SimoneLatencySamples, func() mib.Value { return mib.Gauge(uint32(h.measures.Latency.Count)) }},
 		{mib.SimoneTemperatureStu, func() mib.Value { return mib.Micros(h.tuning.STU) }},
 		{mib.SimoneTemperatureWeightA, func() mib.Value { return mib.Decimal(h.tuning.WeightA) }},
@@ -189,9 +183,20 @@ func (h *Host) temperatureGroup() (*mib.Scalars, error) {
 		{mib.SimoneTemperatureExpression, func() mib.Value { return mib.Text(h.tuning.Expression) }},
 		{mib.SimoneTemperatureWindows, func() mib.Value { return mib.Counter32(h.measures.Windows) }},
 	}
-	scalars := make([]mib.Scalar, len(read))
-	for i, r := range read {
-		scalars[i] = mib.Scalar{OID: r.object, Read: h.locked(r.value)}
+	scalars := []mib.Scalar{ // as in ilmScalars
+		{OID: mib.SimoneTemperatureGlobal, Read: func() mib.Value {
+			if l, ok := h.globalLatency(); ok {
+				return mib.Decimal(float64(l) / float64(h.Tuning().STU))
+			}
+			return mib.Text("")
+		}},
+		{OID: mib.SimoneLatencyGlobal, Read: func() mib.Value {
+			l, _ := h.globalLatency()
+			return mib.Micros(l)
+		}},
+	}
+	for _, r := range read {
+		scalars = append(scalars, mib.Scalar{OID: r.object, Read: h.locked(r.value)})
 	}
 	return mib.NewScalarGroup(h.testTuning, scalars...)
 }
