@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -194,10 +195,10 @@ func (h *Host) answered(o outgoing, r mib.Response, began time.Time, late, cost 
 // attempts is how many times a request was sent: the one that was answered
 // left after those before had timed out.
 func attempts(q mib.Request, r mib.Response, began time.Time) int {
-	if r.Err != nil {
+	switch {
+	case errors.Is(r.Err, mib.ErrTimeout):
 		return 1 + q.Retries
-	}
-	if q.Timeout <= 0 {
+	case r.Err != nil || q.Timeout <= 0:
 		return 1
 	}
 	return 1 + min(max(int((r.Sent.Sub(began)+q.Timeout/2)/q.Timeout), 0), q.Retries)
@@ -260,8 +261,7 @@ func (h *Host) work(r result, began time.Time, injected time.Duration) {
 		state.runQueue = before
 		tell = h.announce(now, self, node, state)
 	}
-	latency := max(time.Since(r.response.Received), 0) + r.late
-	h.window.Add(latency)
+	h.window.Add(waited(r.response) + r.late)
 	h.window.polls++
 	h.window.injected += injected
 	h.window.busy += r.cost + time.Since(began)
@@ -270,4 +270,11 @@ func (h *Host) work(r result, began time.Time, injected time.Duration) {
 	if tell != nil {
 		tell()
 	}
+}
+
+// waited is how long ago a reply arrived. Its time stamp is by the kernel's
+// wall clock; what a step of that clock adds is cut off, as no reply can have
+// waited for longer than since its request was sent.
+func waited(r mib.Response) time.Duration {
+	return min(max(time.Since(r.Received), 0), time.Since(r.Sent))
 }

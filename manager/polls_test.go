@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -291,6 +292,79 @@ func TestListOutlivesARestart(t *testing.T) {
 		}
 		if n := len(again.poller.of(mib.VerbGet)); n != 4 {
 			t.Errorf("%d polls in 1.5 s after a restart, want 4", n)
+		}
+	})
+}
+
+func TestStepOfTheWallClockIsNoLatency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := time.Now()
+		time.Sleep(20 * time.Millisecond)
+		arrived := time.Now()
+		time.Sleep(5 * time.Millisecond)
+		for _, c := range []struct {
+			name string
+			step time.Duration // of the wall clock since the time stamp
+			want time.Duration
+		}{
+			{"none", 0, 5 * time.Millisecond},
+			{"an hour forward", time.Hour, 25 * time.Millisecond},
+			{"an hour back", -time.Hour, 0},
+		} {
+			if got := waited(mib.Response{Sent: sent, Received: arrived.Add(-c.step).Round(0)}); got != c.want {
+				t.Errorf("%s: %v, want %v", c.name, got, c.want)
+			}
+		}
+	})
+}
+
+// TestEverythingAtOnce is for the race detector: polls, walks, SETs, the door
+// and new tunings together, and at the end the list says what the SETs said.
+func TestEverythingAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.run(t)
+		b.promote(t)
+		var rows []mib.SupportRow
+		for id := mib.NodeID(20); id < 28; id++ {
+			r := row(id, 1)
+			r.Interval = 20 * time.Millisecond
+			rows = append(rows, r)
+		}
+		b.stage(t, rows...)
+		var others sync.WaitGroup
+		for range 2 {
+			others.Go(func() {
+				for range 10 {
+					for v, ok := b.tree.Next(mib.SimoneMIB); ok; v, ok = b.tree.Next(v.Name) {
+					}
+					time.Sleep(3 * time.Millisecond)
+				}
+			})
+		}
+		others.Go(func() {
+			for i := range 20 {
+				if err := b.Tune(Tuning{WeightA: float64(i), WeightB: 1, STU: time.Millisecond}); err != nil {
+					t.Error(err)
+				}
+				_, _ = b.ReadLog(reconfig.Cursor{}, 10)
+				_ = b.Report(nil, true)
+				b.CloseWindow()
+				time.Sleep(2 * time.Millisecond)
+			}
+		})
+		for i := range uint32(20) {
+			b.stage(t, row(40, i+1))
+			b.set(t, applyVar(mib.Apply{Destroy: []mib.Tombstone{{Node: 40, Epoch: mib.Epoch{1<<16 | i + 1}}}}))
+			time.Sleep(2 * time.Millisecond)
+		}
+		others.Wait()
+		var want mib.Digest
+		for _, r := range rows {
+			want.Add(r.Node, r.Epoch)
+		}
+		if d := b.Report(nil, false).Digest; d != want {
+			t.Errorf("digest %v, want %v", d, want)
 		}
 	})
 }
