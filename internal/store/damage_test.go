@@ -144,6 +144,21 @@ func TestDamagedFile(t *testing.T) {
 	}
 }
 
+// TestCutOffFreePages: what is missing holds nothing now, but the file is not
+// what was written all the same.
+func TestCutOffFreePages(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tlm.db")
+	d := mustOpen(t, path, Limits{})
+	must(t, d.Apply(reconfig.Txn{Samples: []reconfig.Stored{{Node: 5, Slot: 1, Payload: make([]byte, 1<<20)}}}))
+	must(t, d.Apply(reconfig.Txn{Forget: []mib.NodeID{5}}))
+	must(t, d.SetSetting("a", "b"))
+	must(t, d.Close())
+	must(t, os.Truncate(path, 1<<19))
+	if _, err := Open(path); !errors.Is(err, ErrDamaged) {
+		t.Errorf("Open = %v, want ErrDamaged", err)
+	}
+}
+
 // TestTornHeader: a power cut in the middle of a commit leaves the newer of
 // the two headers half written; the transaction before it is still there.
 func TestTornHeader(t *testing.T) {
