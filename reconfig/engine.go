@@ -30,10 +30,10 @@ type Engine struct {
 
 	nextAction ActionID
 	nextRound  Instant
-	asked      bool    // a round was asked for
-	holdUntil  Instant // no failover before: the manager suspects itself
-	formed     bool    // the first ILMs have been promoted
-	joinedAt   map[mib.NodeID]Instant
+	asked      bool                   // a round was asked for
+	holdUntil  Instant                // no failover before: the manager suspects itself
+	formed     bool                   // the first ILMs have been promoted
+	formBy     Instant                // until when nodes wait for ILMs that are being promoted
 	openedAt   map[mib.NodeID]Instant // when a node's intent was opened
 	failing    map[mib.NodeID]bool    // as the logs say
 	plans      []plan
@@ -72,7 +72,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 		settings: settings, chance: rand.New(rand.NewPCG(seed, 0x51)), state: state,
 		children: make(map[mib.NodeID]*child), owned: make(map[mib.NodeID]map[mib.NodeID]struct{}),
 		failing: make(map[mib.NodeID]bool),
-		open:    make(map[mib.NodeID]struct{}), joinedAt: make(map[mib.NodeID]Instant), openedAt: make(map[mib.NodeID]Instant),
+		open:    make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
 		dirtyNodes: make(map[mib.NodeID]struct{}), dirtyLedgers: make(map[mib.NodeID]struct{}), dirtyCursors: make(map[mib.NodeID]struct{}),
 	}
 	if e.state.Nodes == nil {
@@ -261,6 +261,7 @@ func (e *Engine) restarted(ev Restarted) {
 		e.touch(id)
 	}
 	e.nextRound = e.now.Add(e.settings.Trigger)
+	e.formBy = e.now.Add(e.settings.Trigger)
 	e.raiseTerm(e.state.Meta.Term + jump)
 }
 
@@ -310,22 +311,26 @@ func (e *Engine) interval(n *Node) time.Duration {
 	return e.settings.Interval
 }
 
-// Deadline is when the engine wants to be Ticked at the latest.
+// Deadline is when the engine wants to be Ticked at the latest. What waits
+// for an answer needs no tick.
 func (e *Engine) Deadline() Instant {
-	d := e.nextRound
-	if e.holdUntil > e.now {
-		d = min(d, e.holdUntil)
+	d := e.now.Add(e.settings.Trigger)
+	sooner := func(t Instant) {
+		if t > e.now {
+			d = min(d, t)
+		}
 	}
+	sooner(e.nextRound)
+	sooner(e.holdUntil)
+	sooner(e.formBy)
 	for _, id := range e.order {
 		c := e.children[id]
 		if c.probe == 0 {
-			d = min(d, c.probeAt)
+			sooner(c.probeAt)
 		}
-		if c.retryAt > e.now {
-			d = min(d, c.retryAt)
-		}
+		sooner(c.retryAt)
 	}
-	return max(d, e.now+1)
+	return d
 }
 
 // Meta gives what the manager knows of itself.

@@ -50,8 +50,9 @@ type LogRead struct {
 }
 
 // NodeJoined adds a node to the inventory, or changes what is known of it. A
-// zero ID asks for the next free one; a node with a known UUID, or without
-// UUID a known Key, keeps its ID.
+// node with a known UUID, or without UUID a known ID or Key, keeps its ID; an
+// unknown one gets the ID that it says it has if that is free (it joined
+// after the backup that this store came from), else the next.
 type NodeJoined struct {
 	At
 	Node Node // only the inventory's part is read

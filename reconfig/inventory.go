@@ -13,13 +13,12 @@ func (e *Engine) joined(ev NodeJoined) {
 	n, known := e.find(in)
 	if !known {
 		id := in.ID
-		if id == 0 {
+		if _, taken := e.state.Nodes[id]; taken || id == 0 {
 			id = e.state.Meta.NextID
 		}
 		e.state.Meta.NextID = max(e.state.Meta.NextID, id+1)
 		e.dirtyMeta = true
 		n = &Node{ID: id}
-		e.joinedAt[id] = e.now
 	}
 	old := *n
 	*n = n.clone()
@@ -56,24 +55,25 @@ func (e *Engine) joined(ev NodeJoined) {
 	}
 }
 
-// find is the node that an announcement is about: by ID, else by UUID, else
-// by the inventory's key if neither has another UUID.
+// find is the node that an announcement is about: by UUID, else by the ID
+// that it says it has, else by the inventory's key; the latter two only if
+// neither side has another UUID.
 func (e *Engine) find(in Node) (*Node, bool) {
-	if in.ID != 0 {
-		return e.node(in.ID)
+	fits := func(n *Node) bool {
+		return !n.leaving() && (in.UUID == "" || n.UUID == "" || n.UUID == in.UUID)
 	}
 	byKey := mib.NodeID(0)
 	for _, id := range e.ids {
 		n := e.state.Nodes[id]
-		if n.leaving() {
-			continue
-		}
-		if in.UUID != "" && n.UUID == in.UUID {
+		if in.UUID != "" && n.UUID == in.UUID && !n.leaving() {
 			return e.node(id)
 		}
-		if in.Key != "" && n.Key == in.Key && (in.UUID == "" || n.UUID == "" || n.UUID == in.UUID) {
+		if in.Key != "" && n.Key == in.Key && fits(&n) {
 			byKey = id
 		}
+	}
+	if n, known := e.state.Nodes[in.ID]; known && fits(&n) {
+		return e.node(in.ID)
 	}
 	return e.node(byKey)
 }

@@ -298,7 +298,7 @@ func (e *Engine) processLeftOver(n *Node, c *child, r *seenRow, ep mib.Epoch) bo
 		return false
 	}
 	// The owner cannot reach the node and this one can: it goes back.
-	if !r.Failing && r.Samples > 0 && or.Failing && n.Intent.Target == 0 && !e.closed(c.id) && r.at > 0 && or.at > 0 {
+	if !r.Failing && r.Samples > 0 && or.Failing && n.Intent.Target == 0 && !n.Wanted && !e.closed(c.id) && r.at > 0 && or.at > 0 {
 		n.ban(n.Owner, e.now.Add(e.settings.BanFor))
 		n.unban(c.id)
 		e.openIntent(n, c.id, KindRestore)

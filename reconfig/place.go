@@ -118,6 +118,9 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 	if why == KindFailover && e.now < e.holdUntil {
 		return 0, false
 	}
+	if why == KindAssign && e.forming() && e.now < e.formBy {
+		return 0, false // else the first ILM that is ready gets everything
+	}
 	if to, ok := e.coldest(n, incoming, false); ok {
 		return to, true
 	}
@@ -127,7 +130,7 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 			return to, true
 		}
 	case KindAssign:
-		if n.Owner == self || e.forming() && e.now < e.joinedAt[n.ID].Add(e.settings.Trigger) {
+		if n.Owner == self {
 			return 0, false
 		}
 	case KindDrain:
@@ -219,7 +222,6 @@ func (e *Engine) assign(n *Node, to mib.NodeID) {
 	e.state.Meta.Order++
 	n.Owner, n.Epoch, n.Fence, n.Order = to, e.newEpoch(), 1, e.state.Meta.Order
 	n.Zero = e.now.Add(phase(uint32(n.ID), every) - every)
-	delete(e.joinedAt, n.ID)
 	e.save(n)
 }
 
@@ -260,6 +262,14 @@ func (e *Engine) ensureILMs() {
 		}
 		c := e.children[id]
 		switch {
+		case n.Owner != self && n.Owner != 0 && n.banned(self, e.now):
+			// Who cannot be reached from here cannot be managed from here.
+			*n = n.clone()
+			n.Wanted, n.Retiring = false, false
+			e.removeChild(id)
+			e.save(n)
+			e.alert("node %d (%s) cannot become an ILM: this manager cannot reach it", id, n.Name)
+			continue
 		case c == nil:
 			if n.Owner == self && n.Intent.Target == 0 {
 				e.addChild(id)
@@ -320,5 +330,5 @@ func (e *Engine) candidate() (mib.NodeID, bool) {
 // eligible reports whether a node may be made an ILM now.
 func (e *Engine) eligible(n *Node) bool {
 	return n.Candidate && !n.Wanted && !n.Drained && !n.Pinned && n.Kind == mib.KindLeaf && n.Intent.Target == 0 &&
-		n.ID != e.state.Meta.Self && !e.failing[n.ID] && (n.Owner == 0 || !e.gone(n.Owner))
+		n.ID != e.state.Meta.Self && !n.banned(e.state.Meta.Self, e.now) && !e.failing[n.ID] && (n.Owner == 0 || !e.gone(n.Owner))
 }
