@@ -71,8 +71,8 @@ func New(state State, settings Settings, seed uint64) *Engine {
 	e := &Engine{
 		settings: settings, chance: rand.New(rand.NewPCG(seed, 0x51)), state: state,
 		children: make(map[mib.NodeID]*child), owned: make(map[mib.NodeID]map[mib.NodeID]struct{}),
-		failing: make(map[mib.NodeID]bool),
-		open:    make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
+		failing: make(map[mib.NodeID]bool), quietUntil: make(map[mib.NodeID]Instant),
+		open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
 		dirtyNodes: make(map[mib.NodeID]struct{}), dirtyLedgers: make(map[mib.NodeID]struct{}), dirtyCursors: make(map[mib.NodeID]struct{}),
 	}
 	if e.state.Nodes == nil {

@@ -32,7 +32,7 @@ func (e *Engine) place() {
 			continue
 		}
 		why := e.misplaced(n)
-		if why == KindNone {
+		if why == KindNone || why != KindFailover && e.now < e.quietUntil[id] {
 			continue
 		}
 		*n = n.clone()
@@ -138,7 +138,7 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 			return 0, false
 		}
 	}
-	return self, n.Owner != self
+	return self, n.Owner != self && (why == KindFailover || !n.banned(self, e.now))
 }
 
 // coldest is the ILM with the fewest rows that may take the node. any lets
