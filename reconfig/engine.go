@@ -36,6 +36,7 @@ type Engine struct {
 	formBy     Instant                // until when nodes wait for ILMs that are being promoted
 	openedAt   map[mib.NodeID]Instant // when a node's intent was opened
 	failing    map[mib.NodeID]bool    // as the logs say
+	quietUntil map[mib.NodeID]Instant // after a move was given up: none but a failover before
 	plans      []plan
 	follow     []following
 	round      Round
