@@ -37,7 +37,7 @@ func (m *Manager) Notified(source netip.AddrPort, trap mib.OID, vars []mib.Varia
 	case trap.Equal(mib.SimoneNodeJoined):
 		a, err := parseAnnouncement(vars)
 		if err != nil {
-			m.log.Warn("an announcement was refused", "from", source, "err", err)
+			m.inventory.malformed(source, err)
 			return false
 		}
 		a.source = source
@@ -112,6 +112,19 @@ func (v *inventory) announced(a announcement) bool {
 	v.mu.Unlock()
 	v.kick()
 	return false
+}
+
+// malformed logs an announcement that cannot be read: not again for each
+// repetition.
+func (v *inventory) malformed(source netip.AddrPort, err error) {
+	text := fmt.Sprintf("%v: %v", source.Addr(), err)
+	v.mu.Lock()
+	told := v.lastMalformed == text
+	v.lastMalformed = text
+	v.mu.Unlock()
+	if !told {
+		v.m.log.Warn("an announcement was refused", "from", source, "err", err)
+	}
 }
 
 // left notes that a node is about to stop.

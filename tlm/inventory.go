@@ -53,6 +53,8 @@ type inventory struct {
 	waiting  map[string]announcement // by UUID
 	leaving  map[string]bool         // UUIDs that said so
 	refusals map[string]string       // by UUID: what was alerted
+
+	lastMalformed string // what was logged last of announcements that cannot be read
 }
 
 // listed is an entry of the sources and what has been made of it.

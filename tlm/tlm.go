@@ -108,9 +108,13 @@ func New(o Options) (*Manager, error) {
 	if m.settings, err = openSettings(o.Store, o.Config, o.Logger); err != nil {
 		return nil, fmt.Errorf("tlm: %w", err)
 	}
+	credential := ""
+	if len(o.Config.Credentials) > 0 {
+		credential = o.Config.Credentials[0].Name
+	}
 	m.host, err = manager.New(manager.Config{
 		Node: o.Node, Store: o.Store, Poller: o.Poller, Clock: o.Clock, Logger: o.Logger,
-		Profiles: o.Profiles, HoldsCredential: o.HoldsCredential,
+		Profiles: o.Profiles, HoldsCredential: o.HoldsCredential, Credential: credential,
 		LogRecords: o.Config.ILM.LogRecords, Incarnation: o.Incarnation,
 		Trigger: time.Duration(o.Config.Trigger), Interval: time.Duration(o.Config.Poll),
 		Tuning: m.settings.tuning(), KeepTuning: m.settings.keepTuning,
