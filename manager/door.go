@@ -7,9 +7,10 @@ import (
 	"simone/reconfig"
 )
 
-// The local door: how the engine of the same process reaches this list. What
-// goes through it is what a parent does over SNMP, with the same checks and
-// the same store.
+// A Host is the Door through which the engine of the same process reaches this
+// list. What goes through it is what a parent does over SNMP, with the same
+// checks and the same store.
+var _ Door = (*Host)(nil)
 
 // Control does a control SET. A *reconfig.Refusal says that nothing has
 // changed; another error that the store failed and nothing has changed.
