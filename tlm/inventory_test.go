@@ -327,6 +327,7 @@ func TestFileSD(t *testing.T) {
 		}
 		w := newWorld(t, func(c *config.TLM) { c.FileSD = []string{filepath.Join(dir, "*.json")} })
 		w.start()
+		time.Sleep(time.Second) // so that files are written between two looks
 		entry := func(name, address, more string) string {
 			return fmt.Sprintf(`{"targets": [%q], "labels": {"__simone_name": %q, "__simone_kind": "device"%s}}`, address, name, more)
 		}
@@ -349,6 +350,13 @@ func TestFileSD(t *testing.T) {
 		w.mustNamed("b")
 		if n := w.logs.count("cannot be used; what it said before holds"); n != 1 {
 			t.Errorf("%d complaints, want one", n)
+		}
+
+		write("") // nor does a file that is being written
+		w.mustNamed("a")
+		w.mustNamed("b")
+		if n := w.logs.count("write [] to list nobody"); n != 1 {
+			t.Errorf("%d complaints about an empty file, want one", n)
 		}
 
 		write("[" + b + "]")

@@ -27,6 +27,7 @@ type sourceFile struct {
 	stamp   stamp
 	entries []config.Inventory // of the last reading that succeeded
 	failure string             // of the last reading, so that it is logged once
+	empty   int                // how many looks in a row found it empty
 }
 
 // stamp tells whether a file has changed.
@@ -80,24 +81,43 @@ func (s *sources) entries(c *config.TLM) map[string]config.Inventory {
 	return all
 }
 
-// refresh reads the file if it has changed.
+// errEmpty says that a file has nothing in it, not even a list.
+var errEmpty = errors.New("the file is empty; write [] to list nobody")
+
+// refresh reads the file if it has changed. One that somebody is writing just
+// now, which is empty or changes under the reading, is left for the next look.
 func (f *sourceFile) refresh(path string) error {
-	info, err := os.Stat(path)
+	before, err := stampOf(path)
 	if errors.Is(err, fs.ErrNotExist) { // between the listing and now
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("look at file_sd file: %w", err)
+	if err != nil || before == f.stamp {
+		return err
 	}
-	now := stamp{info.ModTime(), info.Size()}
-	if now == f.stamp {
+	if before.size == 0 {
+		f.empty++
+		if f.empty > 1 {
+			return fmt.Errorf("%s: %w", path, errEmpty)
+		}
 		return nil
 	}
-	entries, err := config.LoadFileSD(path)
-	f.stamp = now
-	if err != nil {
-		return err
+	f.empty = 0
+	entries, failed := config.LoadFileSD(path)
+	if after, err := stampOf(path); err != nil || after != before {
+		return nil
+	}
+	f.stamp = before
+	if failed != nil {
+		return failed
 	}
 	f.entries, f.failure = entries, ""
 	return nil
+}
+
+func stampOf(path string) (stamp, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}, fmt.Errorf("look at file_sd file: %w", err)
+	}
+	return stamp{info.ModTime(), info.Size()}, nil
 }
