@@ -1,0 +1,274 @@
+// Package chassis is what every SIMONE process is mounted on: the node agent,
+// the poller, the front end and the tree they share, put together from a
+// node's configuration. The daemons and the demo mount their managers on it.
+package chassis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"simone/agent"
+	"simone/agent/responder"
+	"simone/internal/config"
+	"simone/internal/snmp"
+	"simone/manager"
+	"simone/mib"
+)
+
+// Version is the release.
+const Version = "0.1.0"
+
+// Software is what simoneNodeSoftware and sysDescr say.
+const Software = "SIMONE " + Version
+
+// Options say what a Chassis is made of. Config must be given, validated.
+type Options struct {
+	Config *config.Node
+	Role   mib.Role
+	// Collector is shared with other nodes of the process, and run by whoever
+	// made it; nil makes one and runs it.
+	Collector *agent.Collector
+	// From is the address that requests leave from; the zero Addr lets the
+	// system choose.
+	From netip.Addr
+	// Notify gets traps and informs; nil refuses them.
+	Notify func(snmp.Notification) bool
+	Logger *slog.Logger
+}
+
+// Chassis is one node without its manager.
+type Chassis struct {
+	Node     *agent.Node
+	Poller   *snmp.Poller
+	Tree     *mib.Tree
+	Clock    manager.Clock
+	Logger   *slog.Logger
+	FrontEnd agent.FrontEnd
+
+	own      *agent.Collector // nil: shared
+	keys     atomic.Pointer[snmp.Keyring]
+	notifier *snmp.Notifier
+	watchers []func(responder.Observation)
+}
+
+var (
+	_ manager.Poller = (*snmp.Poller)(nil)
+	_ agent.FrontEnd = (*responder.Responder)(nil)
+)
+
+// Open makes a chassis and binds its sockets. Mount a manager (register its
+// objects in Tree), then Run it; Close it at the end.
+func Open(o Options) (c *Chassis, err error) {
+	cfg := o.Config
+	c = &Chassis{Tree: mib.NewTree(), Clock: manager.NewClock(), Logger: o.Logger}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	collector := o.Collector
+	if collector == nil {
+		collector, err = agent.NewCollector(agent.CollectorOptions{Period: time.Duration(cfg.MetricPeriod), Logger: c.Logger})
+		if err != nil {
+			return nil, err
+		}
+		c.own = collector
+	}
+	c.Node, err = agent.OpenNode(agent.NodeOptions{
+		Name: cfg.Name, Address: cfg.Address(), Zone: cfg.Zone, Candidate: cfg.Candidate && o.Role != mib.RoleTLM,
+		Role: o.Role, Software: Software, StateDir: cfg.StateDir(), Collector: collector,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Node.Close())
+		}
+	}()
+	keys, err := c.keyring(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c.keys.Store(&keys)
+	if c.Poller, err = snmp.NewPoller(snmp.PollerConfig{LocalAddress: o.From}, keys); err != nil {
+		return nil, err
+	}
+	c.notifier = snmp.NewNotifier(c.Poller, c.Node.Start())
+	if err := c.Node.Register(c.Tree); err != nil {
+		return nil, err
+	}
+	communities, err := communities(cfg)
+	if err != nil {
+		return nil, err
+	}
+	front, err := responder.New(responder.Config{
+		Listen: cfg.Listen, Communities: communities, Notify: o.Notify, Observe: c.observe, Logger: c.Logger,
+	}, c.Tree)
+	if err != nil {
+		return nil, err
+	}
+	err = front.RegisterSystem(responder.System{
+		Descr:    fmt.Sprintf("%s, %s/%s", Software, runtime.GOOS, runtime.GOARCH),
+		ObjectID: mib.SimoneMIB, Started: c.Node.Start(), Name: cfg.Name, Services: 72,
+	})
+	c.FrontEnd = front
+	return c, err
+}
+
+// keyring makes the poller's keys and advertises their names.
+func (c *Chassis) keyring(cfg *config.Node) (snmp.Keyring, error) {
+	var held []snmp.Credential
+	var names []string
+	for _, k := range cfg.Credentials {
+		v, err := snmp.ParseVersion(k.Version)
+		if err != nil {
+			return snmp.Keyring{}, fmt.Errorf("credential %s: %w", k.Name, err)
+		}
+		held = append(held, snmp.Credential{Name: k.Name, Version: v, Community: snmp.Secret(k.Community.Reveal())})
+		names = append(names, k.Name)
+	}
+	var profiles []string
+	for _, p := range mib.Profiles() {
+		profiles = append(profiles, p.Name)
+	}
+	if err := c.Node.SetCapabilities(profiles, names); err != nil {
+		return snmp.Keyring{}, err
+	}
+	return snmp.NewKeyring(held...)
+}
+
+func communities(cfg *config.Node) ([]responder.Community, error) {
+	var out []responder.Community
+	for i := range cfg.Communities {
+		in := &cfg.Communities[i]
+		v, err := in.View()
+		if err != nil {
+			return nil, fmt.Errorf("community %d: %w", i+1, err)
+		}
+		name := in.Name
+		if name == "" {
+			name = fmt.Sprintf("community %d", i+1)
+		}
+		com := responder.Community{
+			Name: name, Secret: snmp.Secret(in.Community.Reveal()), Notify: in.Notify, Sources: v.Sources,
+			View: responder.View{Include: v.Read, Exclude: v.Hide},
+		}
+		if len(v.Read) == 0 { // nothing, not everything
+			com.View = responder.View{Exclude: []mib.OID{{}}}
+		}
+		if len(v.Write) > 0 {
+			com.Write = &responder.View{Include: v.Write, Exclude: v.Hide}
+		}
+		out = append(out, com)
+	}
+	return out, nil
+}
+
+// Watch has f told of each request that the front end receives. Call it
+// before Run; f must be quick.
+func (c *Chassis) Watch(f func(responder.Observation)) { c.watchers = append(c.watchers, f) }
+
+func (c *Chassis) observe(o responder.Observation) {
+	for _, f := range c.watchers {
+		f(o)
+	}
+}
+
+// HostNode is the node as a manager.Host wants it.
+type HostNode struct{ *agent.Node }
+
+// Identity implements manager.Node.
+func (n HostNode) Identity() manager.Identity { return manager.Identity(n.Node.Identity()) }
+
+// Holds reports whether the poller has a credential.
+func (c *Chassis) Holds(credential string) bool {
+	_, ok := c.keys.Load().Lookup(credential)
+	return ok
+}
+
+// Profile finds a profile that the node holds.
+func Profile(name string) (mib.Profile, bool) {
+	p, err := mib.ProfileByName(name)
+	return p, err == nil
+}
+
+// Rekey takes the credentials of a new configuration.
+func (c *Chassis) Rekey(cfg *config.Node) error {
+	keys, err := c.keyring(cfg)
+	if err != nil {
+		return err
+	}
+	c.keys.Store(&keys)
+	c.Poller.Rekey(keys)
+	return nil
+}
+
+// Uplink is the way of a node's notifications to the manager above.
+type Uplink struct {
+	notifier   *snmp.Notifier
+	to         string
+	credential string
+}
+
+// Uplink makes the way to the configured TLM; nil if none is configured.
+func (c *Chassis) Uplink(cfg *config.Node) *Uplink {
+	if cfg.Announce.To == "" {
+		return nil
+	}
+	u := &Uplink{notifier: c.notifier, to: cfg.Announce.To, credential: cfg.Announce.Credential}
+	if u.credential == "" && len(cfg.Credentials) > 0 {
+		u.credential = cfg.Credentials[0].Name
+	}
+	return u
+}
+
+// Inform implements ilm.Notifier. The name is looked up each time, as the TLM
+// may move.
+func (u *Uplink) Inform(ctx context.Context, notification mib.OID, vars []mib.Variable) error {
+	at, err := config.Lookup(ctx, u.to)
+	if err != nil {
+		return err
+	}
+	return u.notifier.Inform(ctx, snmp.Target{Address: at, Credential: u.credential, Retries: 2}, notification, vars)
+}
+
+// Tuning is how temperatures are computed, as configured.
+func Tuning(t config.Temperature) manager.Tuning {
+	return manager.Tuning{WeightA: t.A, WeightB: t.B, Expression: t.Expression, History: t.History, STU: time.Duration(t.STU)}
+}
+
+// Run runs the chassis and what is mounted on it until ctx is done or a part
+// fails. What is mounted stops first, while it can still say goodbye.
+func (c *Chassis) Run(ctx context.Context, mounted func(context.Context) error) error {
+	below, stop := context.WithCancel(context.WithoutCancel(ctx))
+	parts := []func(context.Context) error{c.Poller.Run, c.FrontEnd.Run}
+	if c.own != nil {
+		parts = append(parts, c.own.Run)
+	}
+	upper, cancel := context.WithCancelCause(ctx)
+	results := make(chan error, len(parts))
+	for _, run := range parts {
+		go func() {
+			err := run(below)
+			if err != nil {
+				cancel(err)
+			}
+			results <- err
+		}()
+	}
+	err := mounted(upper)
+	cancel(nil)
+	stop()
+	for range parts {
+		err = errors.Join(err, <-results)
+	}
+	return err
+}
+
+// Close gives up the state directory.
+func (c *Chassis) Close() error { return c.Node.Close() }

@@ -1,0 +1,83 @@
+package chassis
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"simone/internal/config"
+)
+
+// Flags are what both daemons take on their command lines.
+type Flags struct {
+	Config    string
+	Check     bool
+	Overrides []config.Override
+}
+
+// ErrUsage says that the command line was wrong; what is wrong has been
+// printed.
+var ErrUsage = errors.New("see -help")
+
+// ParseFlags reads a daemon's command line. done says that there is nothing
+// more to do (help or version was asked for and printed).
+func ParseFlags(name string, args []string, stdout, stderr io.Writer) (f Flags, done bool, err error) {
+	set := flag.NewFlagSet(name, flag.ContinueOnError)
+	set.SetOutput(stderr)
+	set.StringVar(&f.Config, "config", "", "`file` to read; the defaults if not given")
+	set.BoolVar(&f.Check, "check", false, "read and check the configuration, then exit")
+	version := set.Bool("version", false, "print the version and exit")
+	set.Func("set", "`key=value` that overrides the file; may be given several times", func(s string) error {
+		o, err := config.ParseOverride(s)
+		f.Overrides = append(f.Overrides, o)
+		return err
+	})
+	switch err := set.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return f, true, nil
+	case err != nil:
+		return f, false, ErrUsage
+	}
+	if set.NArg() > 0 {
+		return f, false, fmt.Errorf("unexpected argument %q: %s takes flags only (-config FILE, -set key=value)", set.Arg(0), name)
+	}
+	if *version {
+		fmt.Fprintln(stdout, name, Version)
+		return f, true, nil
+	}
+	return f, false, nil
+}
+
+// Logger makes the process's logger; its level can be changed.
+func Logger(c config.Log, w io.Writer) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(c.Slog())
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o)), level
+	}
+	return slog.New(slog.NewTextHandler(w, o)), level
+}
+
+// OnHangup calls reload for every SIGHUP until ctx is done.
+func OnHangup(ctx context.Context, reload func()) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(hangup)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangup:
+				reload()
+			}
+		}
+	}()
+}

@@ -1,0 +1,256 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"simone/internal/snmp"
+	"simone/mib"
+)
+
+// DefaultPort is where SIMONE's agents answer unless configured otherwise.
+const DefaultPort = 1161
+
+// The names of the two credentials in a client's keyring.
+const (
+	reader = "read"
+	writer = "write"
+)
+
+// client asks agents. Close it after use.
+type client struct {
+	poller  *snmp.Poller
+	timeout time.Duration
+	retries int
+	stop    context.CancelFunc
+	ended   chan error
+}
+
+// open starts a client with the communities and time-outs of the options.
+func (o *options) open() (*client, error) {
+	read, write, err := o.communities()
+	if err != nil {
+		return nil, err
+	}
+	credentials := []snmp.Credential{{Name: reader, Version: snmp.V2c, Community: read}}
+	if write != "" {
+		credentials = append(credentials, snmp.Credential{Name: writer, Version: snmp.V2c, Community: write})
+	}
+	keys, err := snmp.NewKeyring(credentials...)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: %w", err)
+	}
+	poller, err := snmp.NewPoller(snmp.PollerConfig{Timeout: o.timeout}, keys)
+	if err != nil {
+		return nil, fmt.Errorf("open a socket: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &client{poller: poller, timeout: o.timeout, retries: o.retries, stop: cancel, ended: make(chan error, 1)}
+	go func() { c.ended <- poller.Run(ctx) }()
+	return c, nil
+}
+
+// Close ends requests that are out and closes the socket.
+func (c *client) Close() error {
+	c.stop()
+	return <-c.ended
+}
+
+// writable reports whether there is a credential for writing.
+func (c *client) writable() bool { return c.poller.Holds(writer) }
+
+// endpoint is an agent's address as it is written and as it is asked.
+type endpoint struct {
+	text string
+	addr netip.AddrPort
+}
+
+func (e endpoint) String() string { return e.text }
+
+// resolve finds out where an address is. The port may be left out.
+func resolve(ctx context.Context, address string) (endpoint, error) {
+	text := withPort(address)
+	if a, err := netip.ParseAddrPort(text); err == nil && a.Port() != 0 {
+		return endpoint{text, netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}, nil
+	}
+	host, service, err := net.SplitHostPort(text)
+	if err != nil || host == "" {
+		return endpoint{}, usage("write it as HOST:PORT, such as 127.0.0.1:1161 or [2001:db8::7]:1161", "%q is no address", address)
+	}
+	port, err := strconv.ParseUint(service, 10, 16)
+	if err != nil || port == 0 {
+		return endpoint{}, usage("ports are 1 to 65535", "%q is no address: its port is %q", address, service)
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return endpoint{}, &Failure{
+			Code: ExitUnreachable, Err: fmt.Errorf("look up %q: %w", host, err),
+			Hint: "check the host's name, or give --address an IP address",
+		}
+	}
+	return endpoint{text, netip.AddrPortFrom(addrs[0].Unmap(), uint16(port))}, nil
+}
+
+// withPort adds the default port to an address without one.
+func withPort(address string) string {
+	if a, err := netip.ParseAddr(strings.Trim(address, "[]")); err == nil {
+		return netip.AddrPortFrom(a, DefaultPort).String()
+	}
+	if address != "" && !strings.ContainsAny(address, ":[]") {
+		return net.JoinHostPort(address, strconv.Itoa(DefaultPort))
+	}
+	return address
+}
+
+// ask puts one request. An error says in full what went wrong.
+func (c *client) ask(ctx context.Context, to endpoint, req mib.Request) (mib.Response, error) {
+	req.Address, req.Timeout, req.Retries = to.addr, c.timeout, c.retries
+	if req.Credential == "" {
+		req.Credential = reader
+	}
+	resp := c.poller.Do(ctx, req)
+	switch {
+	case resp.Err == nil:
+		return resp, nil
+	case ctx.Err() != nil:
+		return resp, failed("", "asking %v was interrupted", to)
+	case errors.Is(resp.Err, mib.ErrTimeout):
+		return resp, c.silence(to)
+	}
+	return resp, &Failure{
+		Code: ExitUnreachable, Err: resp.Err,
+		Hint: "is there a route from this machine to that address?",
+	}
+}
+
+// silence is the error of an agent that does not answer. SNMP agents say
+// nothing to a wrong community, so it looks like a wrong address.
+func (c *client) silence(to endpoint) *Failure {
+	return &Failure{
+		Code: ExitUnreachable,
+		Err: fmt.Errorf("nobody answers at %v (%d attempts of %v): %w",
+			to, 1+c.retries, c.timeout, mib.ErrTimeout),
+		Hint: "is simoned or simone-tlm running there? check --address; a wrong community gets no answer either: " +
+			"check --community (SIMONE_COMMUNITY)",
+	}
+}
+
+// get reads variables, in the order asked for; exceptions stand for what the
+// agent does not have. What is too much for one answer is read in halves.
+func (c *client) get(ctx context.Context, to endpoint, names ...mib.OID) ([]mib.Value, error) {
+	vars := make([]mib.Variable, len(names))
+	for i, n := range names {
+		vars[i] = mib.Variable{Name: n, Value: mib.Value{Type: mib.TypeNull}}
+	}
+	req := mib.Request{Address: to.addr, Verb: mib.VerbGet, Vars: vars}
+	resp, err := c.ask(ctx, to, req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.Status == mib.TooBig && len(names) > 1 {
+		first, err := c.get(ctx, to, names[:len(names)/2]...)
+		if err != nil {
+			return nil, err
+		}
+		second, err := c.get(ctx, to, names[len(names)/2:]...)
+		return append(first, second...), err
+	}
+	if err := snmp.Result(req, resp); err != nil {
+		return nil, failed("", "read %v: %w", mib.NameOf(names[0]), err)
+	}
+	values := make([]mib.Value, len(resp.Vars))
+	for i, v := range resp.Vars {
+		values[i] = v.Value
+	}
+	return values, nil
+}
+
+// group reads scalars of one agent. Objects are named without their .0.
+func (c *client) group(ctx context.Context, to endpoint, objects ...mib.OID) (cells, error) {
+	names := make([]mib.OID, len(objects))
+	for i, o := range objects {
+		names[i] = mib.Instance(o)
+	}
+	values, err := c.get(ctx, to, names...)
+	if err != nil {
+		return nil, err
+	}
+	g := make(cells, len(objects))
+	for i, o := range objects {
+		g[o.String()] = values[i]
+	}
+	return g, nil
+}
+
+// write is one object to be SET.
+type write struct {
+	object mib.OID // without the .0
+	value  mib.Value
+}
+
+// set writes objects in one SET.
+func (c *client) set(ctx context.Context, to endpoint, writes ...write) error {
+	if !c.writable() {
+		return usage("give --write-community or --write-community-file, or set SIMONE_WRITE_COMMUNITY",
+			"this writes, and there is no community for writing")
+	}
+	vars := make([]mib.Variable, len(writes))
+	for i, w := range writes {
+		vars[i] = mib.Variable{Name: mib.Instance(w.object), Value: w.value}
+	}
+	req := mib.Request{Address: to.addr, Credential: writer, Verb: mib.VerbSet, Vars: vars}
+	resp, err := c.ask(ctx, to, req)
+	if err != nil {
+		if f, ok := errors.AsType[*Failure](err); ok && f.Code == ExitUnreachable {
+			f.Hint = "is it still running? a wrong community gets no answer either: " +
+				"check --write-community (SIMONE_WRITE_COMMUNITY)"
+		}
+		return err
+	}
+	if resp.Status == mib.NoError {
+		return nil
+	}
+	return c.refused(ctx, to, resp, vars)
+}
+
+// refused makes the error of a SET that was refused: which variable, the
+// error-status, and why as far as the agent tells.
+func (c *client) refused(ctx context.Context, to endpoint, resp mib.Response, vars []mib.Variable) error {
+	at := vars[0].Name
+	if resp.Index > 0 {
+		at = vars[resp.Index-1].Name
+	}
+	name := mib.NameOf(at)
+	err := fmt.Errorf("%v refuses to set %s: %v", to, name, resp.Status)
+	// It may be about another SET, long ago; then it says nothing of this
+	// object.
+	if g, failure := c.group(ctx, to, mib.SimoneIlmError); failure == nil {
+		if why := g.text(mib.SimoneIlmError); strings.Contains(why, strings.TrimSuffix(name, ".0")) {
+			err = fmt.Errorf("%w: %s", err, why)
+		}
+	}
+	return &Failure{Code: ExitFailed, Err: err, Hint: statusHint(resp.Status)}
+}
+
+func statusHint(s mib.ErrorStatus) string {
+	switch s {
+	case mib.AuthorizationError, mib.NoAccess, mib.ReadOnly:
+		return "this community may not write it: check --write-community (SIMONE_WRITE_COMMUNITY) " +
+			"against the communities in that node's configuration"
+	case mib.NotWritable, mib.NoSuchName, mib.NoCreation:
+		return "the agent there does not have it, or not for writing: is it the TLM, and of this release?"
+	case mib.WrongValue, mib.BadValue, mib.WrongLength, mib.WrongType:
+		return "the value is not one that it takes; simonectl mib print shows which"
+	case mib.InconsistentValue:
+		return "the value does not go with others: thresholds must be merge <= split <= migrate, none negative"
+	case mib.ResourceUnavailable, mib.CommitFailed, mib.GenErr, mib.UndoFailed:
+		return "look into the log of the process there; simonectl doctor checks more"
+	}
+	return ""
+}
