@@ -282,7 +282,7 @@ func (e *Engine) readWhole(c *child, rows []RowReport) {
 			e.touch(id)
 		}
 	}
-	c.full, c.single = false, 0
+	c.full = false
 	for _, id := range sortedKeys(c.rows) {
 		e.refreshZero(c.rows[id])
 	}
@@ -554,6 +554,7 @@ func (e *Engine) refused(c *child, set *Control, ev ActionFailed) {
 		return
 	}
 	n.ban(c.id, e.now.Add(e.settings.BanFor))
+	e.quietUntil[n.ID] = e.now.Add(e.settings.Trigger)
 	e.alert("ILM %d refused node %d (%s): %s", c.id, n.ID, n.Name, ev.Text)
 	if n.Intent.Target == c.id {
 		e.abort(n, ev.Text)

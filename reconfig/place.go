@@ -126,6 +126,9 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 	}
 	switch why {
 	case KindFailover: // excluded and drained ones too, if nobody else is left (BanYields)
+		if e.now < e.quietUntil[n.ID] {
+			return 0, false
+		}
 		if to, ok := e.coldest(n, incoming, true); ok {
 			return to, true
 		}
