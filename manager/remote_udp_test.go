@@ -108,9 +108,11 @@ func TestControlAndProbeOverUDP(t *testing.T) {
 		t.Errorf("after the claim: %+v", got)
 	}
 	c.mustOrder(t, reconfig.ControlSet{Verb: reconfig.Promote, Settings: reconfig.IlmSettings{TriggerMillis: 2000, PollMillis: 3000}})
+	c.host.mu.Lock()
 	if got := c.host.list.Settings(); !c.host.list.Active() || got.TriggerMillis != 2000 || got.PollMillis != 3000 {
 		t.Errorf("after the promotion: active %v, %+v", c.host.list.Active(), got)
 	}
+	c.host.mu.Unlock()
 
 	// Three hundred rows, as many at a time as fit.
 	var apply mib.Apply
