@@ -62,8 +62,8 @@ var (
 	_ agent.FrontEnd = (*responder.Responder)(nil)
 )
 
-// Open makes a chassis and binds its sockets. Mount a manager (register its
-// objects in Tree), then Run it; Close it at the end.
+// Open makes a chassis and binds its sockets. Mount a manager (register the
+// node's objects and its own in Tree), then Run it; Close it at the end.
 func Open(o Options) (c *Chassis, err error) {
 	cfg := o.Config
 	c = &Chassis{Tree: mib.NewTree(), Clock: manager.NewClock(), Logger: o.Logger}
@@ -99,9 +99,6 @@ func Open(o Options) (c *Chassis, err error) {
 		return nil, err
 	}
 	c.notifier = snmp.NewNotifier(c.Poller, c.Node.Start())
-	if err := c.Node.Register(c.Tree); err != nil {
-		return nil, err
-	}
 	communities, err := communities(cfg)
 	if err != nil {
 		return nil, err

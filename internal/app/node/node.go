@@ -79,12 +79,12 @@ type Node struct {
 }
 
 // Open makes a node and binds its sockets.
-func Open(o Options) (n *Node, err error) {
+func Open(o Options) (_ *Node, err error) {
 	mount := chassis.Options{Config: o.Config, Role: mib.RoleLeaf, Logger: o.Logger}
 	if o.Mount != nil {
 		o.Mount(&mount)
 	}
-	n = &Node{config: o.Config}
+	n := &Node{config: o.Config}
 	if n.chassis, err = chassis.Open(mount); err != nil {
 		return nil, err
 	}

@@ -78,8 +78,8 @@ type Top struct {
 }
 
 // Open makes a top-level manager and binds its sockets.
-func Open(o Options) (t *Top, err error) {
-	t = &Top{config: o.Config}
+func Open(o Options) (_ *Top, err error) {
+	t := &Top{config: o.Config}
 	// The front end is bound before the manager behind it exists.
 	var behind atomic.Pointer[tlm.Manager]
 	mount := chassis.Options{Config: &o.Config.Node, Role: mib.RoleTLM, Logger: o.Logger, Notify: func(n snmp.Notification) bool {
@@ -110,7 +110,7 @@ func Open(o Options) (t *Top, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = t.manager.Register(t.chassis.Tree); err != nil {
+	if err = errors.Join(t.chassis.Node.Register(t.chassis.Tree), t.manager.Register(t.chassis.Tree)); err != nil {
 		return nil, err
 	}
 	t.chassis.Node.SetMetricSource(t.manager.Host().MetricRows())
