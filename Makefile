@@ -1,0 +1,56 @@
+# make help lists what can be made. Nothing but bin/, mib/base/ and, while a
+# fuzz target fails, testdata/fuzz/ is written in the clone; Go keeps its build
+# and module caches where it always does.
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+PKG       = ./...
+TESTFLAGS =
+RUN       =
+BENCH     = .
+BENCHTIME = 1s
+FUZZTIME  = 10s
+FUZZ      =
+ARGS      =
+
+# The net-snmp tools write to their persistent directory, in the user's home if
+# nobody says otherwise.
+quiet_snmp = dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && trap 'exit 130' INT TERM && SNMP_PERSISTENT_DIR="$$dir"
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test tools check race bench fuzz mibs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## simoned, simone-tlm and simonectl, into bin/
+	@mkdir -p bin
+	go build -o bin/ ./cmd/...
+
+demo: build ## a live tree on loopback until Ctrl-C; ARGS="--nodes 100" changes it
+	@bin/simonectl demo $(ARGS)
+
+test: tools ## all tests; RUN=Name for some, PKG=./mib/... for one package
+	@$(quiet_snmp) go test $(TESTFLAGS) $(if $(RUN),-run '$(RUN)') $(PKG)
+
+tools:
+	@scripts/tools.sh
+
+check: ## format, vet, staticcheck, tidy go.mod, generated files, layering
+	@scripts/check.sh $(STATICCHECK)
+
+race: tools ## all tests with the race detector (needs a C compiler)
+	@command -v $$(go env CC) >/dev/null || { echo "race: there is no C compiler, which -race needs; on Debian: apt-get install gcc libc6-dev" >&2; exit 1; }
+	@CGO_ENABLED=1 && export CGO_ENABLED && $(quiet_snmp) go test -race $(TESTFLAGS) $(if $(RUN),-run '$(RUN)') $(PKG)
+
+bench: ## benchmarks; BENCH=Poller for some, BENCHTIME=5s for longer
+	@scripts/bench.sh '$(BENCH)' '$(BENCHTIME)' $(PKG)
+
+fuzz: ## every fuzz target for FUZZTIME (10s); FUZZ=ParseApply for some
+	@scripts/fuzz.sh '$(FUZZTIME)' '$(FUZZ)'
+
+mibs: ## base MIB modules into mib/base, so that net-snmp's tools know names
+	@scripts/mibs.sh
+
+clean: ## takes away what was built
+	rm -rf bin

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Sees to it that what the tests run is there: net-snmp's tools, smilint and
+# smidump, and the base MIB modules in mib/base. On Debian, as root, it installs
+# what is missing. Otherwise it says what is missing and goes on, as the tests
+# skip what they cannot run; in CI (CI=true) that is a failure.
+set -eu
+cd "$(dirname "$0")/.."
+
+# base says whether the base modules are in place: in mib/base, or where SMIPATH
+# says.
+base() {
+	[ -n "${SMIPATH:-}" ] || [ -s mib/base/SNMPv2-TC.mib ]
+}
+
+# missing prints the Debian packages of the programs that are not there.
+missing() {
+	command -v snmpget >/dev/null && command -v snmpwalk >/dev/null || echo snmp
+	command -v smilint >/dev/null && command -v smidump >/dev/null || echo smitools
+	base || command -v npm >/dev/null || echo npm
+}
+
+# lacking says what is not there, and ends in CI.
+lacking() {
+	echo "tools: $1" >&2
+	if [ "${CI:-}" = true ]; then
+		echo "tools: in CI every test has to run: giving up" >&2
+		exit 1
+	fi
+	echo "tools: tests that need it are skipped" >&2
+}
+
+install() {
+	echo "tools: installing $*"
+	# Not every machine has package lists, and those it has may be old.
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null 2>&1 && return
+	apt-get update -qq </dev/null >/dev/null &&
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null
+}
+
+# Package by package, so that one that is not to be had does not keep the
+# others away.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	for package in $(missing); do
+		install "$package" || echo "tools: apt-get could not install $package" >&2
+	done
+fi
+
+packages=$(missing | tr '\n' ' ')
+if [ -n "$packages" ]; then
+	if command -v apt-get >/dev/null; then
+		lacking "missing programs; as root: apt-get install $packages"
+	else
+		lacking "missing programs; install what your system calls (on Debian) $packages"
+	fi
+fi
+
+if ! base && command -v npm >/dev/null; then
+	scripts/mibs.sh >/dev/null || lacking "the base MIB modules are missing"
+fi
