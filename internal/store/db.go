@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -152,9 +153,10 @@ func syncDir(path string) error {
 }
 
 // prepare checks that the file is whole and of this format, and lays out a
-// new one.
+// new one. It writes to no other.
 func (d *DB) prepare() error {
-	return d.bolt.Update(func(tx *bolt.Tx) error {
+	fresh := false
+	err := d.bolt.View(func(tx *bolt.Tx) error {
 		info, err := d.file.Stat()
 		if err != nil {
 			return fmt.Errorf("store: %w", err)
@@ -162,24 +164,35 @@ func (d *DB) prepare() error {
 		if info.Size() < tx.Size() {
 			return damaged(d.path, fmt.Sprintf("it has %d octets of %d", info.Size(), tx.Size()))
 		}
-		if f := tx.Bucket(bucketFormat); f != nil {
-			v := f.Get(keyVersion)
-			if len(v) != 8 {
-				return damaged(d.path, "it has no version")
-			}
-			if have := binary.BigEndian.Uint64(v); have != formatVersion {
-				return wrongVersion(d.path, have, formatVersion)
-			}
-			for _, name := range buckets() {
-				if tx.Bucket(name) == nil {
-					return damaged(d.path, fmt.Sprintf("bucket %s is missing", name))
-				}
-			}
+		if err := verifyPages(tx); err != nil {
+			return damaged(d.path, err)
+		}
+		if k, _ := tx.Cursor().First(); k == nil {
+			fresh = true
 			return nil
 		}
-		if k, _ := tx.Cursor().First(); k != nil {
+		f := tx.Bucket(bucketFormat)
+		if f == nil {
 			return damaged(d.path, "it is a bbolt file of another program")
 		}
+		v := f.Get(keyVersion)
+		if len(v) != 8 {
+			return damaged(d.path, "it has no version")
+		}
+		if have := binary.BigEndian.Uint64(v); have != formatVersion {
+			return wrongVersion(d.path, have, formatVersion)
+		}
+		for _, name := range buckets() {
+			if tx.Bucket(name) == nil {
+				return damaged(d.path, fmt.Sprintf("bucket %s is missing", name))
+			}
+		}
+		return nil
+	})
+	if err != nil || !fresh {
+		return err
+	}
+	return d.bolt.Update(func(tx *bolt.Tx) error {
 		f, err := tx.CreateBucket(bucketFormat)
 		if err != nil {
 			return err
@@ -193,10 +206,52 @@ func (d *DB) prepare() error {
 	})
 }
 
-// verify reads every record once, so that damage is found now and not in the
+// verifyPages checks that no page claims to go on beyond the end of the file:
+// bbolt believes what a page says of its length, and would fill the memory
+// with the list of its parts.
+func verifyPages(tx *bolt.Tx) error {
+	pages := int(tx.Size()) / tx.DB().Info().PageSize
+	for id := 0; id < pages; id++ {
+		p, err := tx.Page(id)
+		if err != nil {
+			return err
+		}
+		if p.Type == "free" {
+			continue
+		}
+		if p.OverflowCount >= pages-id {
+			return fmt.Errorf("page %d claims %d more of %d pages", id, p.OverflowCount, pages)
+		}
+		id += p.OverflowCount
+	}
+	return nil
+}
+
+// verify reads every record, so that damage is found now and not in the
 // middle of a failover, and builds the index of the samples.
 func (d *DB) verify() error {
 	err := d.bolt.View(func(tx *bolt.Tx) error {
+		for _, name := range buckets() {
+			if err := verifyKeys(tx, name); err != nil {
+				return err
+			}
+		}
+		// bbolt's own check, of what it keeps in between. It runs in a
+		// goroutine where a fault cannot be caught, so it comes after all
+		// pages were read here.
+		var problem error // the first of perhaps many
+		for err := range tx.Check() {
+			problem = cmp.Or(problem, err)
+		}
+		if problem != nil {
+			return damaged(d.path, problem)
+		}
+		if err := each(tx, bucketMeta, parseName, func(_ string, k, v []byte) error {
+			_, err := unseal(k, v) // a spoilt name would look like a missing record
+			return err
+		}); err != nil {
+			return err
+		}
 		if _, err := d.readState(tx); err != nil {
 			return err
 		}
@@ -223,6 +278,18 @@ func (d *DB) verify() error {
 			if err := b.Delete(seqKey(seq)); err != nil {
 				return err
 			}
+		}
+		return nil
+	})
+}
+
+// verifyKeys checks that every record of a bucket is also found when it is
+// looked for: a walk does not see damage to the keys in between.
+func verifyKeys(tx *bolt.Tx, bucket []byte) error {
+	b := tx.Bucket(bucket)
+	return b.ForEach(func(k, v []byte) error {
+		if found := b.Get(k); v == nil || found == nil || &found[0] != &v[0] {
+			return &recordError{bucket, append([]byte(nil), k...), errors.New("it is not found by its key")}
 		}
 		return nil
 	})

@@ -36,7 +36,10 @@
 // all nodes share a few pages instead of dirtying one page each.
 //
 // A record is a version octet, its content, and a CRC-32C over key, version
-// and content, because bbolt checks no more than its own headers. Content that
+// and content, because bbolt has check sums in its two headers only. [Open]
+// checks them all, and the pages between them, before anything is written:
+// on a damaged page bbolt may panic, read outside the file or fill the memory.
+// Content that
 // is written every second is packed; the rest is JSON, so that a field that
 // is new in a type is kept without anything to be done here. JSON replaces
 // octets that are not UTF-8 in names.
