@@ -110,11 +110,12 @@ func Sentence(e reconfig.Entry) string {
 	var s strings.Builder
 	s.WriteString(e.Kind.String())
 	var words []string
-	if e.Node != 0 {
-		words = append(words, fmt.Sprintf("node %d", e.Node))
-	}
 	switch {
-	case e.Nodes == 1 && e.Node == 0:
+	case e.Node != 0 && e.Nodes > 1: // an ILM and its list
+		words = append(words, fmt.Sprintf("node %d with %d nodes", e.Node, e.Nodes))
+	case e.Node != 0:
+		words = append(words, fmt.Sprintf("node %d", e.Node))
+	case e.Nodes == 1:
 		words = append(words, "1 node")
 	case e.Nodes > 1:
 		words = append(words, fmt.Sprintf("%d nodes", e.Nodes))
