@@ -92,6 +92,9 @@ func TestSetReconfig(t *testing.T) {
 				case tt.status != mib.NoError && (e == nil || e.Status != tt.status || e.Index != tt.index || !strings.Contains(e.Reason, tt.reason)):
 					t.Fatalf("got %v, want %v at index %d with %q", e, tt.status, tt.index, tt.reason)
 				}
+				if got := w.tree.Get(mib.Instance(mib.SimoneIlmError)); e != nil && got.String() != e.Reason {
+					t.Errorf("simoneIlmError is %q, want %q", got, e.Reason)
+				}
 				if got := w.get(tt.object); got != tt.want {
 					t.Errorf("it then reads %s, want %s", got, tt.want)
 				}

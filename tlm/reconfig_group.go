@@ -14,12 +14,16 @@ func (m *Manager) Register(tree *mib.Tree) error {
 	if err := m.host.Register(tree); err != nil {
 		return fmt.Errorf("tlm: %w", err)
 	}
-	scalars, err := mib.NewScalarGroup(m.testReconfig, m.reconfigScalars()...)
+	objects := m.reconfigScalars()
+	scalars, err := mib.NewScalarGroup(m.testReconfig, objects...)
 	if err != nil {
 		return fmt.Errorf("tlm: %w", err)
 	}
-	if err := scalars.Register(tree); err != nil {
-		return fmt.Errorf("tlm: %w", err)
+	group := &explained{scalars, m}
+	for _, o := range objects {
+		if err := tree.Register(o.OID, group); err != nil {
+			return fmt.Errorf("tlm: %w", err)
+		}
 	}
 	for _, t := range []struct {
 		entry mib.OID
@@ -39,6 +43,25 @@ func (m *Manager) Register(tree *mib.Tree) error {
 		}
 	}
 	return nil
+}
+
+// explained is the group's handler; it leaves the words of a refusal in
+// simoneIlmError.
+type explained struct {
+	*mib.Scalars
+	m *Manager
+}
+
+var _ mib.Setter = (*explained)(nil)
+
+// Test tests a SET.
+func (x *explained) Test(vars []mib.Variable) (mib.Txn, *mib.SetError) {
+	txn, refused := x.Scalars.Test(vars)
+	if refused != nil {
+		x.m.host.Refused(refused)
+		return nil, refused
+	}
+	return txn, nil
 }
 
 // wishes are the objects that ask something of the engine about a node, and
@@ -110,6 +133,7 @@ func ordered(object mib.OID) bool {
 // reconfigTxn is a tested SET of the group.
 type reconfigTxn struct {
 	m            *Manager
+	names        []string // of the variables
 	before, next reconfig.Settings
 	tuned        bool // some setting is written
 	asks         []ask
@@ -129,6 +153,7 @@ func (m *Manager) testReconfig(vars []mib.Variable) (mib.Txn, *mib.SetError) {
 	x := &reconfigTxn{m: m, before: before, next: before}
 	bound := -1
 	for i, v := range vars {
+		x.names = append(x.names, mib.NameOf(v.Name))
 		object := v.Name[:len(v.Name)-1]
 		if object.Equal(mib.SimoneReconfigPaused) {
 			x.asks = append(x.asks, m.pause(mib.IsTrue(v.Value), i))
@@ -192,15 +217,20 @@ func (m *Manager) pause(on bool, index int) ask {
 func (x *reconfigTxn) Commit() *mib.SetError {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
+	failed := func(index int, err error) *mib.SetError {
+		e := mib.Refuse(mib.CommitFailed, index, "%s: %v", x.names[index], err)
+		x.m.host.Refused(e)
+		return e
+	}
 	if x.tuned {
 		if err := x.m.settings.change(ctx, x.next, x.m.conductor); err != nil {
-			return mib.Refuse(mib.CommitFailed, 0, "%v", err)
+			return failed(0, err)
 		}
 	}
 	for _, a := range x.asks {
 		x.done++ // also if it fails: it may yet happen
 		if err := x.m.conductor.Ask(ctx, a.ask, a.node); err != nil {
-			return mib.Refuse(mib.CommitFailed, a.index, "%v", err)
+			return failed(a.index, err)
 		}
 	}
 	return nil
