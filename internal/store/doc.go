@@ -39,8 +39,7 @@
 // and content, because bbolt has check sums in its two headers only. [Open]
 // checks them all, and the pages between them, before anything is written:
 // on a damaged page bbolt may panic, read outside the file or fill the memory.
-// Content that
-// is written every second is packed; the rest is JSON, so that a field that
-// is new in a type is kept without anything to be done here. JSON replaces
-// octets that are not UTF-8 in names.
+// Content that is written every second is packed; the rest is JSON, so that a
+// field that is new in a type is kept without anything to be done here. JSON
+// replaces octets that are not UTF-8 in names.
 package store
