@@ -37,11 +37,12 @@ var layers = []layer{
 	{name: "internal/app/chassis", below: "*"},
 	{name: "internal/app/node", below: "*"},
 	{name: "internal/app/top", below: "*"},
+	{name: "internal/app/demo", below: "*"},
 	{name: "internal/app/ctl", below: "*", library: "github.com/spf13/cobra github.com/goccy/go-yaml"},
 	{name: "cmd/simoned", below: "internal/app/node"},
 	{name: "cmd/simone-tlm", below: "internal/app/top"},
 	{name: "cmd/simonectl", below: "internal/app/ctl"},
-	{name: "internal/house"},
+	{name: "internal/house"}, // has tests only
 }
 
 // testLibraries are what any test may use.
