@@ -55,6 +55,7 @@ type Chassis struct {
 	keys     atomic.Pointer[snmp.Keyring]
 	notifier *snmp.Notifier
 	watchers []func(responder.Observation)
+	ran      bool
 }
 
 var (
@@ -64,9 +65,9 @@ var (
 
 // Open makes a chassis and binds its sockets. Mount a manager (register the
 // node's objects and its own in Tree), then Run it; Close it at the end.
-func Open(o Options) (c *Chassis, err error) {
+func Open(o Options) (_ *Chassis, err error) {
 	cfg := o.Config
-	c = &Chassis{Tree: mib.NewTree(), Clock: manager.NewClock(), Logger: o.Logger}
+	c := &Chassis{Tree: mib.NewTree(), Clock: manager.NewClock(), Logger: o.Logger}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -87,7 +88,7 @@ func Open(o Options) (c *Chassis, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.Node.Close())
+			err = errors.Join(err, c.Close())
 		}
 	}()
 	keys, err := c.keyring(cfg)
@@ -242,8 +243,15 @@ func Tuning(t config.Temperature) manager.Tuning {
 // Run runs the chassis and what is mounted on it until ctx is done or a part
 // fails. What is mounted stops first, while it can still say goodbye.
 func (c *Chassis) Run(ctx context.Context, mounted func(context.Context) error) error {
+	c.ran = true
 	below, stop := context.WithCancel(context.WithoutCancel(ctx))
-	parts := []func(context.Context) error{c.Poller.Run, c.FrontEnd.Run}
+	var parts []func(context.Context) error
+	if c.Poller != nil {
+		parts = append(parts, c.Poller.Run)
+	}
+	if c.FrontEnd != nil {
+		parts = append(parts, c.FrontEnd.Run)
+	}
 	if c.own != nil {
 		parts = append(parts, c.own.Run)
 	}
@@ -267,5 +275,13 @@ func (c *Chassis) Run(ctx context.Context, mounted func(context.Context) error) 
 	return err
 }
 
-// Close gives up the state directory.
-func (c *Chassis) Close() error { return c.Node.Close() }
+// Close gives up the state directory, and the sockets if Run has not.
+func (c *Chassis) Close() error {
+	var err error
+	if !c.ran {
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		err = c.Run(over, func(context.Context) error { return nil })
+	}
+	return errors.Join(err, c.Node.Close())
+}
