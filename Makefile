@@ -14,8 +14,8 @@ FUZZ      =
 ARGS      =
 
 # The net-snmp tools write to their persistent directory, in the user's home if
-# nobody says otherwise.
-quiet_snmp = dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && trap 'exit 130' INT TERM && SNMP_PERSISTENT_DIR="$$dir"
+# nobody says otherwise, and talk about it when it lacks cert_indexes.
+quiet_snmp = dir=$$(mktemp -d) && mkdir "$$dir/cert_indexes" && trap 'rm -rf "$$dir"' EXIT && trap 'exit 130' INT TERM && SNMP_PERSISTENT_DIR="$$dir"
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test tools check race bench fuzz mibs clean

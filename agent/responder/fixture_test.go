@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -274,8 +275,14 @@ func tool(t *testing.T, name string, args ...string) (output string, failed bool
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
+	// The tools write here what they keep, by default in the user's home, and
+	// say so in their output when they have to make the directory.
+	persistent := t.TempDir()
+	if err := os.Mkdir(filepath.Join(persistent, "cert_indexes"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	// Neither the machine's configuration nor its MIB files matter here.
-	cmd.Env = append(os.Environ(), "MIBS=", "SNMPCONFPATH="+t.TempDir(), "LC_ALL=C")
+	cmd.Env = append(os.Environ(), "MIBS=", "SNMPCONFPATH="+t.TempDir(), "SNMP_PERSISTENT_DIR="+persistent, "LC_ALL=C")
 	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err != nil
 }
