@@ -55,7 +55,7 @@ type LogRead struct {
 // after the backup that this store came from), else the next.
 type NodeJoined struct {
 	At
-	Node Node // only the inventory's part is read
+	Node Node // only the inventory's part is read, and the Epoch that the node was last announced
 	// Active says that the node calls itself an ILM. One that this manager
 	// does not know as such is taken as a child, so that its rows are found
 	// (a store that was restored from before its promotion).

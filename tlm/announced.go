@@ -100,18 +100,18 @@ func parseAnnouncement(vars []mib.Variable) (announcement, error) {
 }
 
 // announced reports whether the node is in the inventory as it announces
-// itself; if not, it is looked at soon.
+// itself. It is looked at soon in any case: a node that nobody looks after may
+// be an ILM that this TLM does not know as one any more, or obey an epoch that
+// it does not know of.
 func (v *inventory) announced(a announcement) bool {
-	if n, ok := v.index.byUUID(a.uuid); ok && n.Address == a.address && (n.Key != "" || n.Name == a.name && n.Zone == a.zone) {
-		return true
-	}
 	v.mu.Lock()
 	if _, waits := v.waiting[a.uuid]; waits || len(v.waiting) < maxWaiting {
 		v.waiting[a.uuid] = a
 	}
 	v.mu.Unlock()
 	v.kick()
-	return false
+	n, ok := v.index.byUUID(a.uuid)
+	return ok && n.Address == a.address && (n.Key != "" || n.Name == a.name && n.Zone == a.zone)
 }
 
 // malformed logs an announcement that cannot be read: not again for each
@@ -200,6 +200,7 @@ func (v *inventory) joinAnnounced(ctx context.Context, a announcement, who ident
 	n := reconfig.Node{
 		UUID: a.uuid, Name: a.name, Address: a.address, Kind: mib.KindLeaf, Profile: profileSimone,
 		Credential: v.credential(""), Zone: a.zone, Candidate: a.candidate, Capabilities: a.capabilities,
+		ID: who.id, Epoch: who.epoch,
 	}
 	old, known := v.index.byUUID(a.uuid)
 	if known {

@@ -28,6 +28,10 @@ type identity struct {
 	candidate    bool
 	capabilities []string
 	active       bool // it is an ILM
+	// What a manager has announced to it: this TLM, in a life that its store
+	// may not know of, or another one.
+	id    mib.NodeID
+	epoch mib.Epoch
 }
 
 // identify asks the agent at an address who it is; false if it does not
@@ -35,6 +39,7 @@ type identity struct {
 func (m *Manager) identify(ctx context.Context, address netip.AddrPort, credential string) (identity, bool) {
 	objects := []mib.OID{
 		mib.SimoneNodeUuid, mib.SimoneNodeAddress, mib.SimoneNodeCandidate, mib.SimoneNodeCapabilities, mib.SimoneIlmAdminStatus,
+		mib.SimoneNodeId, mib.SimoneNodeEpoch,
 	}
 	vars := make([]mib.Variable, len(objects))
 	for i, o := range objects {
@@ -56,6 +61,12 @@ func (m *Manager) identify(ctx context.Context, address netip.AddrPort, credenti
 		address:   string(r.Vars[1].Value.Bytes),
 		candidate: mib.IsTrue(r.Vars[2].Value),
 		active:    r.Vars[4].Value.Type == mib.TypeInteger && mib.IlmAdmin(r.Vars[4].Value.Int) == mib.IlmAdminUp,
+	}
+	if v := r.Vars[5].Value; v.Type == mib.TypeGauge32 {
+		who.id = mib.NodeID(v.Uint)
+	}
+	if e, err := mib.ParseEpoch(r.Vars[6].Value.Bytes); err == nil {
+		who.epoch = e
 	}
 	if v := r.Vars[3].Value; v.Type == mib.TypeOctetString {
 		who.capabilities = strings.Fields(string(v.Bytes))

@@ -267,6 +267,7 @@ func (v *inventory) joinEntry(ctx context.Context, e *listed, address netip.Addr
 		}
 		n.UUID, n.Capabilities = who.uuid, who.capabilities
 		n.Candidate = n.Candidate && who.candidate
+		n.ID, n.Epoch = who.id, who.epoch
 		if same, ok := v.index.byUUID(who.uuid); ok {
 			if ok, err := v.mayMove(ctx, same, address.String(), who.address); err != nil || !ok {
 				return err
