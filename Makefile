@@ -17,6 +17,12 @@ ARGS      =
 # nobody says otherwise, and talk about it when it lacks cert_indexes.
 quiet_snmp = dir=$$(mktemp -d) && mkdir "$$dir/cert_indexes" && trap 'rm -rf "$$dir"' EXIT && trap 'exit 130' INT TERM && SNMP_PERSISTENT_DIR="$$dir"
 
+# Where git does not answer for the clone (it is another user's), Go would not
+# build what it cannot stamp with a commit.
+ifeq ($(shell git rev-parse HEAD 2>/dev/null),)
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help build demo test tools check race bench fuzz mibs clean
 
