@@ -26,12 +26,16 @@ type Flags struct {
 var ErrUsage = errors.New("see -help")
 
 // ParseFlags reads a daemon's command line. done says that there is nothing
-// more to do (help or version was asked for and printed).
-func ParseFlags(name string, args []string, stdout, stderr io.Writer) (f Flags, done bool, err error) {
+// more to do (help or version was asked for and printed). more adds flags of
+// the daemon's own; nil adds none.
+func ParseFlags(name string, args []string, stdout, stderr io.Writer, more func(*flag.FlagSet)) (f Flags, done bool, err error) {
 	set := flag.NewFlagSet(name, flag.ContinueOnError)
 	set.SetOutput(stderr)
 	set.StringVar(&f.Config, "config", "", "`file` to read; the defaults if not given")
 	set.BoolVar(&f.Check, "check", false, "read and check the configuration, then exit")
+	if more != nil {
+		more(set)
+	}
 	version := set.Bool("version", false, "print the version and exit")
 	set.Func("set", "`key=value` that overrides the file; may be given several times", func(s string) error {
 		o, err := config.ParseOverride(s)

@@ -22,7 +22,7 @@ import (
 
 // Main runs simoned with the given command line until ctx is done.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags, done, err := chassis.ParseFlags("simoned", args, stdout, stderr)
+	flags, done, err := chassis.ParseFlags("simoned", args, stdout, stderr, nil)
 	if err != nil || done {
 		return err
 	}

@@ -5,6 +5,7 @@ package top
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,7 +23,10 @@ import (
 
 // Main runs simone-tlm with the given command line until ctx is done.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags, done, err := chassis.ParseFlags("simone-tlm", args, stdout, stderr)
+	restored := false
+	flags, done, err := chassis.ParseFlags("simone-tlm", args, stdout, stderr, func(f *flag.FlagSet) {
+		f.BoolVar(&restored, "restored", false, "the store was put back from a backup: skip the terms that may have been used since")
+	})
 	if err != nil || done {
 		return err
 	}
@@ -41,7 +45,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	for _, w := range cfg.Warnings {
 		log.Warn(w)
 	}
-	t, err := Open(Options{Config: cfg, Logger: log})
+	t, err := Open(Options{Config: cfg, Logger: log, Restored: restored})
 	if err != nil {
 		return err
 	}
@@ -67,6 +71,8 @@ type Options struct {
 	// Mount, if set, has the last word on how the chassis is made.
 	Mount func(*chassis.Options)
 	Seed  uint64
+	// Restored says that the store came from a backup.
+	Restored bool
 }
 
 // Top is a running simone-tlm.
@@ -105,7 +111,7 @@ func Open(o Options) (_ *Top, err error) {
 	}
 	t.manager, err = tlm.New(tlm.Options{
 		Config: o.Config, Node: chassis.HostNode{Node: t.chassis.Node}, Poller: t.chassis.Poller, Store: t.store,
-		Clock: t.chassis.Clock, Logger: o.Logger, Profiles: chassis.Profile, HoldsCredential: t.chassis.Holds, Seed: o.Seed,
+		Clock: t.chassis.Clock, Logger: o.Logger, Profiles: chassis.Profile, HoldsCredential: t.chassis.Holds, Seed: o.Seed, Restored: o.Restored,
 	})
 	if err != nil {
 		return nil, err
