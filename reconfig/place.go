@@ -299,6 +299,9 @@ func (e *Engine) ensureILMs() {
 		if !ok {
 			return
 		}
+		if !e.formed { // nodes may come long after this manager has started
+			e.formBy = e.now.Add(e.settings.Trigger)
+		}
 		e.promote(id)
 		active++
 	}
