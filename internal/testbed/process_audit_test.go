@@ -1,0 +1,136 @@
+//go:build linux
+
+package testbed
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"simone/internal/store"
+	"simone/mib"
+	"simone/reconfig"
+)
+
+// stop ends a member in good order.
+func (tr *tree) stop(name string) {
+	tr.tb.Helper()
+	m := tr.members[name]
+	m.signal(tr.tb, syscall.SIGTERM)
+	if code := m.exit(tr.tb, 3*time.Second); code != 0 {
+		tr.tb.Errorf("%s: exit code %d after SIGTERM", name, code)
+	}
+}
+
+// audit is what the TLM's store says while no TLM runs.
+type audit struct {
+	state   reconfig.State
+	samples map[mib.NodeID][]reconfig.Stored // newest first, the last few hundred
+	stored  int
+	ilms    int
+
+	poll      time.Duration // of nodes that name no interval
+	pauses    *pauses
+	witnesses witnesses
+}
+
+// interval is a node's time between polls.
+func (a audit) interval(id mib.NodeID) time.Duration {
+	return cmp.Or(a.state.Nodes[id].Interval, a.poll)
+}
+
+// due is when a slot was to be filled.
+func (a audit) due(id mib.NodeID, slot uint32) time.Time {
+	return time.Unix(0, int64(a.state.Nodes[id].Zero.Add(time.Duration(slot)*a.interval(id))))
+}
+
+// gaps gives the slots between a node's first and last that are empty.
+func (a audit) gaps(id mib.NodeID) (empty []uint32) {
+	runs := a.state.Ledgers[id].Runs
+	for i := 1; i < len(runs); i++ {
+		for slot := runs[i-1].To + 1; slot < runs[i].From; slot++ {
+			empty = append(empty, slot)
+		}
+	}
+	return empty
+}
+
+func (tr *tree) audit() audit {
+	tr.tb.Helper()
+	db, err := store.Open(filepath.Join(tr.dir, "tlm", "tlm.db"))
+	if err != nil {
+		tr.tb.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			tr.tb.Error(err)
+		}
+	}()
+	a := audit{samples: make(map[mib.NodeID][]reconfig.Stored), poll: tr.poll, pauses: tr.pauses, witnesses: tr.witnesses}
+	if a.state, err = db.Load(); err != nil {
+		tr.tb.Fatal(err)
+	}
+	for id, n := range a.state.Nodes {
+		if a.samples[id], err = db.Samples(id, 0); err != nil {
+			tr.tb.Fatal(err)
+		}
+		a.stored += len(a.samples[id])
+		if n.Wanted {
+			a.ilms++
+		}
+	}
+	return a
+}
+
+// by says whose sample fills a slot; 0 if that is not known any more.
+func (a audit) by(id mib.NodeID, slot uint32) mib.NodeID {
+	for _, s := range a.samples[id] {
+		if s.Slot == slot {
+			return s.By
+		}
+	}
+	return 0
+}
+
+// check holds the ledgers against the samples: every slot from the first to
+// the last has its sample, except those of excused nodes.
+func (a audit) check(tb testing.TB, excused map[mib.NodeID]bool) {
+	tb.Helper()
+	for _, id := range slices.Sorted(maps.Keys(a.state.Nodes)) {
+		ledger := a.state.Ledgers[id]
+		if len(ledger.Runs) == 0 {
+			tb.Errorf("node %d: no sample was ever stored", id)
+			continue
+		}
+		for _, slot := range a.gaps(id) {
+			if at := a.due(id, slot); !excused[id] && !a.pauses.over(at, a.interval(id)) {
+				tb.Errorf("node %d (%s): slot %d, due at %s, is empty between the runs %v%s", id, a.state.Nodes[id].Name, slot,
+					at.Format("15:04:05.000"), a.runs(id), a.witnesses.around(a.state.Nodes[id].Name, at, a.interval(id)))
+			}
+		}
+		seen := make(map[uint32]bool)
+		for _, s := range a.samples[id] {
+			if seen[s.Slot] {
+				tb.Errorf("node %d: slot %d is stored twice", id, s.Slot)
+			}
+			seen[s.Slot] = true
+			if !ledger.Filled(s.Slot) {
+				tb.Errorf("node %d: slot %d has a sample, its ledger says it has none", id, s.Slot)
+			}
+		}
+	}
+}
+
+// runs shows the runs of a ledger, with whose samples are at their ends.
+func (a audit) runs(id mib.NodeID) (text []string) {
+	ledger := a.state.Ledgers[id]
+	for _, r := range ledger.Runs {
+		text = append(text, fmt.Sprintf("%d-%d (by %d to %d)", r.From, r.To, a.by(id, r.From), a.by(id, r.To)))
+	}
+	return text
+}

@@ -1,0 +1,258 @@
+//go:build linux
+
+package testbed
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain gives the tests a directory for binaries, and takes it away.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "simone-testbed-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testbed:", err)
+		os.Exit(1)
+	}
+	os.Setenv(binariesEnv, dir)
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// binariesEnv names the directory of the binaries under test.
+const binariesEnv = "SIMONE_TESTBED_BIN"
+
+// build makes the daemons, once for all tests.
+var build = sync.OnceValue(func() error {
+	cmd := exec.Command("go", "build", "-o", os.Getenv(binariesEnv)+"/", "./cmd/simoned", "./cmd/simone-tlm")
+	cmd.Dir = filepath.Join("..", "..")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the daemons: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// binary is the path of a daemon.
+func binary(tb testing.TB, name string) string {
+	tb.Helper()
+	if err := build(); err != nil {
+		tb.Fatal(err)
+	}
+	return filepath.Join(os.Getenv(binariesEnv), name)
+}
+
+// shipped is the path of a file in configs/.
+func shipped(name string) string { return filepath.Join("..", "..", "configs", name) }
+
+// logBuffer collects what a process writes, from all its lives.
+type logBuffer struct {
+	mu  sync.Mutex // guards buf
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *logBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// process is a program that runs, or has run.
+type process struct {
+	cmd  *exec.Cmd
+	log  *logBuffer
+	done chan struct{} // closed when it has ended
+	err  error         // how, once done is closed
+}
+
+// launch starts a program. It ends with the test at the latest, in good order
+// if it can, and with the test binary whatever happens to that.
+func launch(tb testing.TB, log *logBuffer, program string, args ...string) *process {
+	tb.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p := &process{cmd: cmd, log: log, done: make(chan struct{})}
+	if err := cmd.Start(); err != nil {
+		tb.Fatalf("start %s: %v", program, err)
+	}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	tb.Cleanup(p.kill)
+	return p
+}
+
+// run runs a program to its end and gives its exit code and what it wrote.
+func run(tb testing.TB, program string, args ...string) (code int, output string) {
+	tb.Helper()
+	log := new(logBuffer)
+	p := launch(tb, log, program, args...)
+	return p.exit(tb, 10*time.Second), log.String()
+}
+
+// signal sends a signal.
+func (p *process) signal(tb testing.TB, s os.Signal) {
+	tb.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		tb.Fatalf("%v to %s: %v", s, p.cmd.Path, err)
+	}
+}
+
+// kill ends it without warning, and waits until it is gone.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // fails if it has ended
+	<-p.done
+}
+
+// running reports whether it has not ended.
+func (p *process) running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// exit waits for the end and gives the exit code.
+func (p *process) exit(tb testing.TB, limit time.Duration) int {
+	tb.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(limit):
+		p.kill()
+		tb.Fatalf("%s did not end within %v:\n%s", filepath.Base(p.cmd.Path), limit, p.log)
+	}
+	var ended *exec.ExitError
+	if p.err != nil && !errors.As(p.err, &ended) {
+		tb.Fatalf("%s: %v", p.cmd.Path, p.err)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// usage is what a process has taken so far.
+type usage struct {
+	cpu      time.Duration
+	resident int // octets
+	files    int // descriptors that are open
+}
+
+func (p *process) usage(tb testing.TB) usage {
+	tb.Helper()
+	dir := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
+	stat, err := os.ReadFile(dir + "stat")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	// Fields count from 1, the second is a name in parentheses; 14 and 15 are
+	// user and system time in ticks of 10 ms, 24 is memory in pages.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	number := func(field int) (n int) {
+		if _, err := fmt.Sscan(fields[field-3], &n); err != nil {
+			tb.Fatalf("%sstat, field %d: %v", dir, field, err)
+		}
+		return n
+	}
+	files, err := os.ReadDir(dir + "fd")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return usage{
+		cpu:      time.Duration(number(14)+number(15)) * 10 * time.Millisecond,
+		resident: number(24) * os.Getpagesize(), files: len(files),
+	}
+}
+
+// eventually waits until check finds nothing wrong, and gives how long that
+// took. check says what is wrong.
+func eventually(tb testing.TB, limit time.Duration, what string, check func() string) time.Duration {
+	tb.Helper()
+	const every = 20 * time.Millisecond
+	start := time.Now()
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		wrong := check()
+		if wrong == "" {
+			return time.Since(start)
+		}
+		if time.Since(start) > limit {
+			tb.Fatalf("%s: not within %v: %s", what, limit, wrong)
+		}
+		<-tick.C
+	}
+}
+
+// pauses are when this process did not run for a while though it wanted to:
+// what else runs on the machine can stand still then too.
+type pauses struct {
+	mu   sync.Mutex // guards list
+	list []pause
+}
+
+type pause struct{ from, to time.Time }
+
+// watchPauses notes pauses until the test ends.
+func watchPauses(tb testing.TB) *pauses {
+	const every, noticed = 10 * time.Millisecond, 80 * time.Millisecond
+	p := new(pauses)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		last := time.Now()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+			now := time.Now()
+			if now.Sub(last) > noticed {
+				p.mu.Lock()
+				p.list = append(p.list, pause{last, now})
+				p.mu.Unlock()
+			}
+			last = now
+		}
+	}()
+	tb.Cleanup(func() {
+		close(stop)
+		<-stopped
+		for _, x := range p.list {
+			tb.Logf("the machine stood still for %v at %s", x.to.Sub(x.from).Round(time.Millisecond), x.from.Format("15:04:05.000"))
+		}
+	})
+	return p
+}
+
+// over reports whether a pause touches the time that a slot had.
+func (p *pauses) over(due time.Time, interval time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, x := range p.list {
+		if due.Add(interval).After(x.from) && due.Before(x.to) {
+			return true
+		}
+	}
+	return false
+}
