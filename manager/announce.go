@@ -92,9 +92,12 @@ func (h *Host) announced(node mib.NodeID, told announcement, r mib.Response) {
 		h.counts.Announced++
 	case mib.TooBig, mib.GenErr, mib.ResourceUnavailable, mib.CommitFailed, mib.UndoFailed: // may pass: again with the next poll
 		h.log.Debug("announcement failed", "node", node, "status", r.Status, "index", r.Index)
-	default: // InconsistentValue if a newer owner has been there
+	case mib.InconsistentValue: // a newer owner has been there, as happens while a node moves
 		state.told = told
 		h.counts.Refused++
-		h.log.Info("announcement refused", "node", node, "status", r.Status, "index", r.Index)
+	default:
+		state.told = told
+		h.counts.Refused++
+		h.log.Warn("announcement refused", "node", node, "status", r.Status, "index", r.Index)
 	}
 }
