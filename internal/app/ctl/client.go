@@ -28,6 +28,7 @@ type client struct {
 	poller  *snmp.Poller
 	timeout time.Duration
 	retries int
+	writes  bool // there is a credential for writing
 	stop    context.CancelFunc
 	ended   chan error
 }
@@ -51,7 +52,7 @@ func (o *options) open() (*client, error) {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &client{poller: poller, timeout: o.timeout, retries: o.retries, stop: cancel, ended: make(chan error, 1)}
+	c := &client{poller: poller, timeout: o.timeout, retries: o.retries, writes: write != "", stop: cancel, ended: make(chan error, 1)}
 	go func() { c.ended <- poller.Run(ctx) }()
 	return c, nil
 }
@@ -61,9 +62,6 @@ func (c *client) Close() error {
 	c.stop()
 	return <-c.ended
 }
-
-// writable reports whether there is a credential for writing.
-func (c *client) writable() bool { return c.poller.Holds(writer) }
 
 // endpoint is an agent's address as it is written and as it is asked.
 type endpoint struct {
@@ -196,7 +194,7 @@ type write struct {
 
 // set writes objects in one SET.
 func (c *client) set(ctx context.Context, to endpoint, writes ...write) error {
-	if !c.writable() {
+	if !c.writes {
 		return usage("give --write-community or --write-community-file, or set SIMONE_WRITE_COMMUNITY",
 			"this writes, and there is no community for writing")
 	}

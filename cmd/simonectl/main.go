@@ -1,0 +1,22 @@
+// Command simonectl shows and changes a tree of SIMONE nodes.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"simone/internal/app/ctl"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal kills the process
+	err := ctl.Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "simonectl:", err)
+	}
+	os.Exit(ctl.ExitCode(err))
+}

@@ -1,0 +1,137 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newEventsCommand(o *options) *cobra.Command {
+	follow, last, interval := false, 20, time.Second
+	c := &cobra.Command{
+		Use:   "events",
+		Short: "show what the TLM did and why",
+		Long: `Shows the last events of the TLM, the oldest first: transformations, failures,
+nodes that came and went, what operators asked for. With --follow it goes on
+with new ones until Ctrl-C; -o json then gives one object a line.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if last < 0 {
+				return usage("write -n 0 or more", "-n %d", last)
+			}
+			if interval < 100*time.Millisecond {
+				return usage("write --interval 100ms or more", "--interval %v is too short", interval)
+			}
+			return o.visitTop(c.Context(), func(cl *client, tlm station) error {
+				names := &namer{c: cl, tlm: tlm}
+				if follow {
+					return o.follow(c.Context(), cl, tlm, names, last, interval)
+				}
+				events, err := cl.lastEvents(c.Context(), tlm.endpoint, last)
+				if err != nil {
+					return err
+				}
+				names.name(c.Context(), events)
+				return o.show(events, func(p *page) { p.events(events) })
+			})
+		},
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new events, until Ctrl-C")
+	c.Flags().IntVarP(&last, "last", "n", last, "how many of the last events")
+	c.Flags().DurationVar(&interval, "interval", interval, "how often to look for new ones, with --follow")
+	return c
+}
+
+// follow shows events as they come. A TLM that is away for a while, as in a
+// restart, is waited for: its events are numbered on.
+func (o *options) follow(ctx context.Context, c *client, tlm station, names *namer, last int, interval time.Duration) error {
+	events, err := c.lastEvents(ctx, tlm.endpoint, max(last, 1))
+	if err != nil {
+		return err
+	}
+	cursor := uint32(0)
+	if len(events) > 0 {
+		cursor = events[len(events)-1].Sequence
+	}
+	events = events[max(0, len(events)-last):]
+	next := time.NewTicker(interval)
+	defer next.Stop()
+	away := false
+	for {
+		names.name(ctx, events)
+		for _, e := range events {
+			cursor = e.Sequence
+			if err := o.stream(e, func(p *page) { p.event(e) }); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-next.C:
+		}
+		events, err = c.events(ctx, tlm.endpoint, cursor)
+		switch {
+		case interrupted(ctx):
+			return nil
+		case err != nil && !away:
+			fmt.Fprintf(o.stderr, "%s; still trying\n", brief(err))
+		case err == nil && away:
+			fmt.Fprintf(o.stderr, "%v answers again\n", tlm.endpoint)
+		}
+		away = err != nil
+	}
+}
+
+func (p *page) events(events []Event) {
+	for _, e := range events {
+		p.event(e)
+	}
+}
+
+// event adds an event as a line, with what led to it.
+func (p *page) event(e Event) {
+	line := fmt.Sprintf("%5d  %s  %s", e.Sequence, e.Time.Local().Format(time.DateTime), p.dye(eventPaint(e.Kind), fmt.Sprintf("%-9s", e.Kind)))
+	var about []string
+	if e.Node != 0 {
+		about = append(about, who(e.Node, e.NodeName))
+	}
+	if e.Nodes > 1 || e.Nodes == 1 && e.Node == 0 {
+		about = append(about, count(int(e.Nodes), "node"))
+	}
+	if len(about) > 0 {
+		line += " " + strings.Join(about, ", ")
+	}
+	if e.From != 0 {
+		line += " from " + who(e.From, e.FromName)
+	}
+	if e.To != 0 {
+		line += " to " + who(e.To, e.ToName)
+	}
+	p.linef("%s", line)
+	told := false
+	for _, why := range []struct{ name, text string }{{"seen", e.Seen}, {"expected", e.Expected}, {"outcome", e.Outcome}} {
+		if why.text != "" {
+			told = true
+			p.linef("       %-9s %s", why.name+":", why.text)
+		}
+	}
+	if !told && e.Node == 0 && e.Text != "" && e.Text != e.Kind {
+		p.linef("       %s", e.Text)
+	}
+}
+
+func eventPaint(kind string) paint {
+	switch kind {
+	case "lost", "failover", "suspect", "abort":
+		return red
+	case "split", "migrate", "merge", "fork", "join":
+		return yellow
+	case "back", "joined", "restore":
+		return green
+	}
+	return cyan
+}

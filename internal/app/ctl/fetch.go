@@ -1,0 +1,246 @@
+package ctl
+
+import (
+	"context"
+	"sync"
+
+	"simone/mib"
+)
+
+// parallel is how many agents are asked at a time.
+const parallel = 16
+
+// each calls f for every element, several at a time, and waits for all.
+func each[T any](all []T, f func(T)) {
+	room := make(chan struct{}, parallel)
+	var running sync.WaitGroup
+	for _, x := range all {
+		room <- struct{}{}
+		running.Go(func() {
+			defer func() { <-room }()
+			f(x)
+		})
+	}
+	running.Wait()
+}
+
+// settings reads what the TLM decides by.
+func (c *client) settings(ctx context.Context, tlm endpoint) (Settings, error) {
+	g, err := c.group(ctx, tlm, mib.SimoneThresholdMerge, mib.SimoneThresholdSplit, mib.SimoneThresholdMigrate,
+		mib.SimonePolicy, mib.SimoneReconfigMode, mib.SimoneReconfigPaused, mib.SimoneReconfigWeighted)
+	if err != nil {
+		return Settings{}, err
+	}
+	return Settings{
+		Thresholds: Thresholds{
+			Merge: g.decimal(mib.SimoneThresholdMerge), Split: g.decimal(mib.SimoneThresholdSplit),
+			Migrate: g.decimal(mib.SimoneThresholdMigrate),
+		},
+		Policy: g.text(mib.SimonePolicy), Mode: g.label(mib.SimoneReconfigMode),
+		Paused: g.truth(mib.SimoneReconfigPaused), Weighted: g.truth(mib.SimoneReconfigWeighted),
+	}, nil
+}
+
+// heated is the temperature that decisions go by.
+func (s Settings) heated(now, weighted *float64) Heat {
+	if s.Weighted {
+		return s.heat(weighted)
+	}
+	return s.heat(now)
+}
+
+// managers reads simoneTreeTable.
+func (c *client) managers(ctx context.Context, tlm endpoint, s Settings) ([]Manager, error) {
+	rows, err := c.rows(ctx, tlm, nil, nil,
+		mib.SimoneTreeName, mib.SimoneTreeAddress, mib.SimoneTreeParentId, mib.SimoneTreeLevel,
+		mib.SimoneTreeTemperature, mib.SimoneTreeWeighted, mib.SimoneTreeIntrusion, mib.SimoneTreeUtilisation,
+		mib.SimoneTreeLatency, mib.SimoneTreeSupportCount, mib.SimoneTreeOperStatus, mib.SimoneTreeDrained)
+	if err != nil {
+		return nil, err
+	}
+	managers := make([]Manager, 0, len(rows))
+	for _, r := range rows {
+		m := Manager{
+			ID: rowID(r), Name: r.text(mib.SimoneTreeName), Address: r.text(mib.SimoneTreeAddress),
+			Level: r.number(mib.SimoneTreeLevel), Parent: r.node(mib.SimoneTreeParentId),
+			Status:      r.label(mib.SimoneTreeOperStatus),
+			Temperature: r.decimal(mib.SimoneTreeTemperature), Weighted: r.decimal(mib.SimoneTreeWeighted),
+			Intrusion: r.hundredths(mib.SimoneTreeIntrusion), Utilisation: r.hundredths(mib.SimoneTreeUtilisation),
+			Latency: r.millis(mib.SimoneTreeLatency), Nodes: r.number(mib.SimoneTreeSupportCount),
+			Drained: r.truth(mib.SimoneTreeDrained),
+		}
+		m.Heat = s.heated(m.Temperature, m.Weighted)
+		managers = append(managers, m)
+	}
+	return managers, nil
+}
+
+// rowID is the index of a table that has a NodeID, or another number, as its
+// only index.
+func rowID(r row) mib.NodeID {
+	if len(r.index) == 0 {
+		return 0
+	}
+	return mib.NodeID(r.index[0])
+}
+
+// nodes reads simoneNameTable.
+func (c *client) nodes(ctx context.Context, tlm endpoint) ([]Node, error) {
+	rows, err := c.rows(ctx, tlm, nil, nil,
+		mib.SimoneNameName, mib.SimoneNameOwner, mib.SimoneNameAddress, mib.SimoneNameKind, mib.SimoneNameZone,
+		mib.SimoneNameOperStatus, mib.SimoneNameLastSample, mib.SimoneNameDrained, mib.SimoneNamePinned,
+		mib.SimoneNameCandidate, mib.SimoneNameEpoch)
+	if err != nil {
+		return nil, err
+	}
+	nodes := make([]Node, 0, len(rows))
+	names := make(map[mib.NodeID]string, len(rows))
+	for _, r := range rows {
+		n := Node{
+			ID: rowID(r), Name: r.text(mib.SimoneNameName), Kind: r.label(mib.SimoneNameKind),
+			Address: r.text(mib.SimoneNameAddress), Zone: r.text(mib.SimoneNameZone), Owner: r.node(mib.SimoneNameOwner),
+			Status: r.label(mib.SimoneNameOperStatus), LastSample: r.seconds(mib.SimoneNameLastSample),
+			Drained: r.truth(mib.SimoneNameDrained), Pinned: r.truth(mib.SimoneNamePinned),
+			Candidate: r.truth(mib.SimoneNameCandidate), Epoch: r.epoch(mib.SimoneNameEpoch),
+		}
+		nodes = append(nodes, n)
+		names[n.ID] = n.Name
+	}
+	for i := range nodes {
+		nodes[i].OwnerName = names[nodes[i].Owner]
+	}
+	return nodes, nil
+}
+
+// supportColumns are what a Support is made of; the first one every row has.
+func supportColumns() []mib.OID {
+	return []mib.OID{
+		mib.SimoneSupportName, mib.SimoneSupportKind, mib.SimoneSupportAddress, mib.SimoneSupportProfile,
+		mib.SimoneSupportCredential, mib.SimoneSupportOperStatus, mib.SimoneSupportLastPoll, mib.SimoneSupportRtt,
+		mib.SimoneSupportJitter, mib.SimoneSupportLoss, mib.SimoneSupportCost, mib.SimoneSupportLoad,
+		mib.SimoneSupportFailures, mib.SimoneSupportSamples, mib.SimoneSupportSlot, mib.SimoneSupportInterval,
+		mib.SimoneSupportEpoch,
+	}
+}
+
+// support reads a manager's support list.
+func (c *client) support(ctx context.Context, manager endpoint) ([]Support, error) {
+	rows, err := c.rows(ctx, manager, nil, nil, supportColumns()...)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Support, 0, len(rows))
+	for _, r := range rows {
+		list = append(list, supportOf(r))
+	}
+	return list, nil
+}
+
+// supported reads one row of a manager's support list; nil if there is none.
+func (c *client) supported(ctx context.Context, manager endpoint, node mib.NodeID) (*Support, error) {
+	r, ok, err := c.row(ctx, manager, mib.OID{uint32(node)}, supportColumns()...)
+	if err != nil || !ok {
+		return nil, err
+	}
+	s := supportOf(r)
+	return &s, nil
+}
+
+func supportOf(r row) Support {
+	s := Support{
+		ID: rowID(r), Name: r.text(mib.SimoneSupportName), Kind: r.label(mib.SimoneSupportKind),
+		Address: r.text(mib.SimoneSupportAddress), Profile: r.text(mib.SimoneSupportProfile),
+		Credential: r.text(mib.SimoneSupportCredential), Status: r.label(mib.SimoneSupportOperStatus),
+		LastPoll: r.seconds(mib.SimoneSupportLastPoll), Loss: r.hundredths(mib.SimoneSupportLoss),
+		Cost: r.millis(mib.SimoneSupportCost), Load: r.hundredths(mib.SimoneSupportLoad),
+		Failures: r.number(mib.SimoneSupportFailures), Samples: r.number(mib.SimoneSupportSamples),
+		Slot: r.number(mib.SimoneSupportSlot), Epoch: r.epoch(mib.SimoneSupportEpoch),
+	}
+	if s.LastPoll != nil { // else there was no round trip yet
+		s.RTT, s.Jitter = r.millis(mib.SimoneSupportRtt), r.millis(mib.SimoneSupportJitter)
+	}
+	if r.number(mib.SimoneSupportInterval) != 0 {
+		s.Interval = r.seconds(mib.SimoneSupportInterval)
+	}
+	return s
+}
+
+// tree reads the whole tree: the managers from the TLM, and from each manager
+// its support list.
+func (c *client) tree(ctx context.Context, tlm station) (*Tree, error) {
+	settings, err := c.settings(ctx, tlm.endpoint)
+	if err != nil {
+		return nil, err
+	}
+	managers, err := c.managers(ctx, tlm.endpoint, settings)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tree{Settings: settings, Orphans: []*Branch{}}
+	byID := make(map[mib.NodeID]*Branch, len(managers))
+	var branches []*Branch
+	for _, m := range managers {
+		b := &Branch{Manager: m, Leaves: []Support{}, Branches: []*Branch{}}
+		branches = append(branches, b)
+		byID[m.ID] = b
+	}
+	t.Root = byID[tlm.id]
+	if t.Root == nil {
+		return nil, failed("simonectl doctor tells more", "the TLM at %v has no row for itself in simoneTreeTable", tlm.endpoint)
+	}
+	lists := make(map[*Branch][]Support, len(branches))
+	var mu sync.Mutex // guards lists
+	each(branches, func(b *Branch) {
+		at, err := tlm.endpoint, error(nil)
+		if b != t.Root { // whose address is known to work
+			at, err = resolve(ctx, b.Address)
+		}
+		var list []Support
+		if err == nil {
+			list, err = c.support(ctx, at)
+		}
+		if err != nil {
+			b.Problem = brief(err)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		lists[b] = list
+	})
+	if ctx.Err() != nil {
+		return nil, failed("", "interrupted")
+	}
+	for _, b := range branches {
+		for _, s := range lists[b] {
+			switch child := byID[s.ID]; {
+			case child == nil:
+				b.Leaves = append(b.Leaves, s)
+			case child.Parent == b.ID:
+				child.RTT = s.RTT
+			}
+		}
+		if b == t.Root {
+			continue
+		}
+		if parent := byID[b.Parent]; parent != nil && rooted(byID, b) {
+			parent.Branches = append(parent.Branches, b)
+		} else {
+			t.Orphans = append(t.Orphans, b)
+		}
+	}
+	return t, nil
+}
+
+// rooted reports whether the way up from a branch ends, rather than going
+// round in a circle.
+func rooted(byID map[mib.NodeID]*Branch, b *Branch) bool {
+	for range maxHops {
+		if b.Parent == 0 {
+			return true
+		}
+		if b = byID[b.Parent]; b == nil {
+			return true // its uppermost manager is an orphan
+		}
+	}
+	return false
+}
