@@ -36,8 +36,8 @@ build: ## simoned, simone-tlm and simonectl, into bin/
 demo: build ## a live tree on loopback until Ctrl-C; ARGS="--nodes 100" changes it
 	@bin/simonectl demo $(ARGS)
 
-test: tools ## all tests; RUN=Name for some, PKG=./mib/... for one package
-	@$(quiet_snmp) go test $(TESTFLAGS) $(if $(RUN),-run '$(RUN)') $(PKG)
+test: tools ## all tests; RUN=Name for some, PKG=./mib/... for a package, TESTFLAGS=-v
+	@$(quiet_snmp) go test $(if $(RUN),-run '$(RUN)') $(PKG) $(TESTFLAGS)
 
 tools:
 	@scripts/tools.sh
@@ -47,7 +47,7 @@ check: ## format, vet, staticcheck, tidy go.mod, generated files, layering
 
 race: tools ## all tests with the race detector (needs a C compiler)
 	@command -v $$(go env CC) >/dev/null || { echo "race: there is no C compiler, which -race needs; on Debian: apt-get install gcc libc6-dev" >&2; exit 1; }
-	@CGO_ENABLED=1 && export CGO_ENABLED && $(quiet_snmp) go test -race $(TESTFLAGS) $(if $(RUN),-run '$(RUN)') $(PKG)
+	@CGO_ENABLED=1 && export CGO_ENABLED && $(quiet_snmp) go test -race $(if $(RUN),-run '$(RUN)') $(PKG) $(TESTFLAGS)
 
 bench: ## benchmarks; BENCH=Poller for some, BENCHTIME=5s for longer
 	@scripts/bench.sh '$(BENCH)' '$(BENCHTIME)' $(PKG)
