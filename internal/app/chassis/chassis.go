@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"simone/agent"
@@ -86,9 +87,10 @@ func Open(o Options) (_ *Chassis, err error) {
 	if err != nil {
 		return nil, err
 	}
+	opened := c // c is nil when Open fails
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.Close())
+			err = errors.Join(err, opened.Close())
 		}
 	}()
 	keys, err := c.keyring(cfg)
@@ -108,7 +110,7 @@ func Open(o Options) (_ *Chassis, err error) {
 		Listen: cfg.Listen, Communities: communities, Notify: o.Notify, Observe: c.observe, Logger: c.Logger,
 	}, c.Tree)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w%s", err, bindAdvice(err))
 	}
 	err = front.RegisterSystem(responder.System{
 		Descr:    fmt.Sprintf("%s, %s/%s", Software, runtime.GOOS, runtime.GOARCH),
@@ -116,6 +118,19 @@ func Open(o Options) (_ *Chassis, err error) {
 	})
 	c.FrontEnd = front
 	return c, err
+}
+
+// bindAdvice is what to do when the front end cannot have its address.
+func bindAdvice(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return ": stop the process that has it, or set listen to another address or port"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return ": set listen to an address of this machine"
+	case errors.Is(err, syscall.EACCES):
+		return ": ports below 1024 are for root; set listen to a higher one"
+	}
+	return ""
 }
 
 // keyring makes the poller's keys and advertises their names.
