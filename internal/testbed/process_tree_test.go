@@ -145,6 +145,16 @@ func replacing(tb testing.TB, old, new string) func(string) string {
 
 func (m *member) set(s string) { m.args = append(m.args, "-set", s) }
 
+// unset leaves a key to the configuration file.
+func (m *member) unset(key string) {
+	for i := 0; i < len(m.args); i++ {
+		if m.args[i] == "-set" && strings.HasPrefix(m.args[i+1], key+"=") {
+			m.args = slices.Delete(m.args, i, i+2)
+			i--
+		}
+	}
+}
+
 // harvest stops what runs, the TLM last so that it hears the goodbyes, and
 // looks into the logs: for people if the test failed, and for warnings that
 // nobody expects.
