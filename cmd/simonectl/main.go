@@ -9,12 +9,13 @@ import (
 	"syscall"
 
 	"simone/internal/app/ctl"
+	"simone/internal/app/demo"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills the process
-	err := ctl.Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	err := ctl.Main(ctx, os.Args[1:], os.Stdout, os.Stderr, demo.Command())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "simonectl:", err)
 	}

@@ -1,7 +1,6 @@
 package chassis
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -9,6 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
+	"sync"
 	"syscall"
 
 	"simone/internal/config"
@@ -69,19 +71,42 @@ func Logger(c config.Log, w io.Writer) (*slog.Logger, *slog.LevelVar) {
 	return slog.New(slog.NewTextHandler(w, o)), level
 }
 
-// OnHangup calls reload for every SIGHUP until ctx is done.
-func OnHangup(ctx context.Context, reload func()) {
+// Parts are the parts of a configuration in which keys such as
+// temperature.history or credentials[0].name have changed: temperature,
+// credentials.
+func Parts(keys []string) []string {
+	var parts []string
+	for _, k := range keys {
+		if i := strings.IndexAny(k, ".["); i >= 0 {
+			k = k[:i]
+		}
+		if !slices.Contains(parts, k) {
+			parts = append(parts, k)
+		}
+	}
+	return parts
+}
+
+// OnHangup calls reload for every SIGHUP until stop is called, which waits for
+// a reload under way.
+func OnHangup(reload func()) (stop func()) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
-	go func() {
-		defer signal.Stop(hangup)
+	over := make(chan struct{})
+	var joined sync.WaitGroup
+	joined.Go(func() {
 		for {
 			select {
-			case <-ctx.Done():
+			case <-over:
 				return
 			case <-hangup:
 				reload()
 			}
 		}
-	}()
+	})
+	return func() {
+		signal.Stop(hangup)
+		close(over)
+		joined.Wait()
+	}
 }

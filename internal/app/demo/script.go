@@ -24,7 +24,6 @@ type script struct {
 	notes    []note
 	killed   map[netip.Addr]time.Time
 	ilmStart int
-	ilmEnd   int
 	entries  []reconfig.Entry
 }
 

@@ -45,7 +45,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	chassis.OnHangup(ctx, func() {
+	defer chassis.OnHangup(func() {
 		next, err := config.LoadNode(flags.Config, flags.Overrides...)
 		if err == nil {
 			err = n.Reload(next)
@@ -55,7 +55,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return
 		}
 		level.Set(next.Log.Slog())
-	})
+	})()
 	log.Info("node runs", "name", cfg.Name, "listen", n.chassis.FrontEnd.Addr(), "uuid", n.chassis.Node.UUID(), "state", cfg.StateDir())
 	return errors.Join(n.Run(ctx), n.Close())
 }
@@ -142,9 +142,9 @@ func (n *Node) Chassis() *chassis.Chassis { return n.chassis }
 // time, and logs those that need a restart.
 func (n *Node) Reload(next *config.Node) error {
 	now, restart := config.Changes(n.config, next)
-	for _, key := range now {
+	for _, part := range chassis.Parts(now) {
 		var err error
-		switch key {
+		switch part {
 		case "metric_period":
 			err = n.chassis.Node.Collector().SetPeriod(time.Duration(next.MetricPeriod))
 		case "credentials":
@@ -153,7 +153,7 @@ func (n *Node) Reload(next *config.Node) error {
 			err = n.manager.Host().Tune(chassis.Tuning(next.Temperature))
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", key, err)
+			return fmt.Errorf("%s: %w", part, err)
 		}
 	}
 	if len(now) > 0 {

@@ -49,7 +49,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	chassis.OnHangup(ctx, func() {
+	defer chassis.OnHangup(func() {
 		next, err := config.LoadTLM(flags.Config, flags.Overrides...)
 		if err == nil {
 			err = t.Reload(next)
@@ -59,7 +59,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return
 		}
 		level.Set(next.Log.Slog())
-	})
+	})()
 	log.Info("top-level manager runs", "name", cfg.Name, "listen", t.chassis.FrontEnd.Addr(), "store", cfg.StorePath())
 	return errors.Join(t.Run(ctx), t.Close())
 }
@@ -144,16 +144,16 @@ func (t *Top) Chassis() *chassis.Chassis { return t.chassis }
 // time, and logs those that need a restart.
 func (t *Top) Reload(next *config.TLM) error {
 	now, restart := config.Changes(t.config, next)
-	for _, key := range now {
+	for _, part := range chassis.Parts(now) {
 		var err error
-		switch key {
+		switch part {
 		case "metric_period":
 			err = t.chassis.Node.Collector().SetPeriod(time.Duration(next.MetricPeriod))
 		case "credentials":
 			err = t.chassis.Rekey(&next.Node)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", key, err)
+			return fmt.Errorf("%s: %w", part, err)
 		}
 	}
 	if err := t.manager.Reload(next); err != nil {
