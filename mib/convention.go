@@ -83,14 +83,42 @@ func Truth(b bool) Value {
 // IsTrue reads a TruthValue.
 func IsTrue(v Value) bool { return v.Type == TypeInteger && v.Int == 1 }
 
+// maxDecimal is the size of a SimoneDecimal, and of a metric's value.
+const maxDecimal = 32
+
 // Decimal makes a SimoneDecimal, or a metric's value: the shortest decimal
-// number that reads back as f. What is not a finite number becomes empty.
+// number that reads back as f, with an exponent only where it would not fit
+// without. What is not a finite number becomes empty.
 func Decimal(f float64) Value {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return Text("")
 	}
-	return Octets(strconv.AppendFloat(nil, f, 'g', -1, 64))
+	if f == 0 {
+		f = 0 // also minus zero
+	}
+	b := strconv.AppendFloat(nil, f, 'f', -1, 64)
+	if len(b) > maxDecimal {
+		b = strconv.AppendFloat(b[:0], f, 'e', -1, 64)
+	}
+	return Octets(b)
 }
+
+// Rounded is Decimal for what was computed of measurements: f to so many
+// significant digits.
+func Rounded(f float64, digits int) Value {
+	near, err := strconv.ParseFloat(strconv.FormatFloat(f, 'e', max(digits, 1)-1, 64), 64)
+	if err != nil { // rounded up beyond what a float64 holds
+		near = f
+	}
+	return Decimal(near)
+}
+
+// temperatureDigits is more than any measurement of time is good for.
+const temperatureDigits = 6
+
+// Temperature makes a SimoneDecimal of a temperature in stu, rounded to six
+// significant digits.
+func Temperature(stu float64) Value { return Rounded(stu, temperatureDigits) }
 
 // ParseDecimal reads a SimoneDecimal.
 func ParseDecimal(v Value) (float64, error) {

@@ -125,6 +125,14 @@ func TestDecimal(t *testing.T) {
 			t.Errorf("%g goes as %v and comes back as %g, %v", f, v, got, err)
 		}
 	}
+	for want, f := range map[string]float64{
+		"25276510208": 25276510208, "0.9372840299999999": 0.9372840299999999, "-3": -3, "0": math.Copysign(0, -1), "0.00001": 1e-5,
+		"1000000000000000000000": 1e21, "99999999999999990000000000000000": 9.999999999999999e31, "1e+32": 1e32, "1.5e-31": 1.5e-31,
+	} {
+		if got := Decimal(f).String(); got != want {
+			t.Errorf("%g goes as %s, want %s", f, got, want)
+		}
+	}
 	for _, f := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		if v := Decimal(f); len(v.Bytes) != 0 {
 			t.Errorf("%g goes as %v", f, v)
@@ -137,6 +145,25 @@ func TestDecimal(t *testing.T) {
 	}
 	if _, err := ParseDecimal(Integer(1)); err == nil {
 		t.Error("an INTEGER was taken for text")
+	}
+}
+
+func TestRounded(t *testing.T) {
+	for _, c := range []struct {
+		f      float64
+		digits int
+		want   string
+	}{
+		{0.9372840299999999, 6, "0.937284"}, {17.499999999, 6, "17.5"}, {123456789, 6, "123457000"}, {-0.00012345678, 6, "-0.000123457"},
+		{0, 6, "0"}, {0.1 + 0.2, 15, "0.3"}, {25276510208, 9, "25276510200"}, {55, 0, "60"}, {math.MaxFloat64, 1, Decimal(math.MaxFloat64).String()},
+		{math.NaN(), 6, ""}, {math.Inf(-1), 6, ""},
+	} {
+		if got := Rounded(c.f, c.digits).String(); got != c.want {
+			t.Errorf("%g to %d digits is %q, want %q", c.f, c.digits, got, c.want)
+		}
+	}
+	if got := Temperature(16.123456789).String(); got != "16.1235" {
+		t.Errorf("a temperature reads %q", got)
 	}
 }
 

@@ -97,6 +97,9 @@ func TestPackedTruncated(t *testing.T) {
 					t.Errorf("%d of %d octets: %v", n, len(c.packed), err)
 				}
 			}
+			if err := c.parse(append(bytes.Clone(c.packed), 0)); err == nil {
+				t.Error("it is taken with an octet too many")
+			}
 		})
 	}
 }

@@ -83,7 +83,7 @@ func (s Sample) Append(b []byte) []byte {
 	return b
 }
 
-// ParseSample unpacks a sample.
+// ParseSample unpacks a sample. It refuses octets behind it.
 func ParseSample(b []byte) (Sample, error) {
 	r := reader{b: b}
 	s := Sample{
@@ -101,6 +101,9 @@ func ParseSample(b []byte) (Sample, error) {
 		}
 		v.Value = r.float()
 		s.Values = append(s.Values, v)
+	}
+	if r.err == nil && len(r.b) > 0 {
+		r.err = fmt.Errorf("%d octets too many", len(r.b))
 	}
 	if r.err != nil {
 		return Sample{}, fmt.Errorf("sample: %w", r.err)

@@ -163,29 +163,30 @@ func (t *Tree) Next(name OID) (Variable, bool) {
 // the Txn ends; so it must end, with Cleanup or with Undo.
 func (t *Tree) Test(vars []Variable) (Txn, *SetError) {
 	t.setMu.Lock()
-	passed := false
+	txn, passed := &treeTxn{tree: t}, false
 	defer func() {
 		if !passed { // also when a handler panics, which front ends survive
-			t.setMu.Unlock()
+			txn.Cleanup()
 		}
 	}()
-	txn, refused := t.test(vars)
-	if refused != nil {
+	if refused := txn.test(vars); refused != nil {
 		return nil, refused
 	}
 	passed = true
 	return txn, nil
 }
 
-func (t *Tree) test(vars []Variable) (*treeTxn, *SetError) {
+// test has each handler test its share of the SET. Those that passed stand in
+// x.parts with their Txn, whatever becomes of the others.
+func (x *treeTxn) test(vars []Variable) *SetError {
+	t := x.tree
 	var refused *SetError
 	refuse := func(e *SetError) {
 		if refused == nil || e.Index < refused.Index {
 			refused = e
 		}
 	}
-	txn := &treeTxn{tree: t}
-	groups := make(map[int]int) // group to position in txn.parts
+	groups := make(map[int]int) // group to position in x.parts
 	var setters []Setter
 	for i, v := range vars {
 		at, ok := t.find(v.Name)
@@ -200,16 +201,16 @@ func (t *Tree) test(vars []Variable) (*treeTxn, *SetError) {
 		}
 		p, ok := groups[t.entries[at].group]
 		if !ok {
-			p = len(txn.parts)
+			p = len(x.parts)
 			groups[t.entries[at].group] = p
-			txn.parts = append(txn.parts, part{})
+			x.parts = append(x.parts, part{})
 			setters = append(setters, setter)
 		}
-		txn.parts[p].vars = append(txn.parts[p].vars, v)
-		txn.parts[p].indices = append(txn.parts[p].indices, i)
+		x.parts[p].vars = append(x.parts[p].vars, v)
+		x.parts[p].indices = append(x.parts[p].indices, i)
 	}
-	for i := range txn.parts {
-		p := &txn.parts[i]
+	for i := range x.parts {
+		p := &x.parts[i]
 		part, e := setters[i].Test(p.vars)
 		if e != nil {
 			refuse(p.mapped(e))
@@ -217,11 +218,7 @@ func (t *Tree) test(vars []Variable) (*treeTxn, *SetError) {
 		}
 		p.txn = part
 	}
-	if refused != nil {
-		txn.cleanup()
-		return nil, refused
-	}
-	return txn, nil
+	return refused
 }
 
 // Set writes all the variables or none: Test, Commit, and Cleanup or Undo.
@@ -291,23 +288,26 @@ func (x *treeTxn) Commit() *SetError {
 }
 
 // Undo takes the change back, last handler first. All are undone even if one
-// fails; the error is undoFailed with no variable's index (RFC 3416, 4.2.5).
-func (x *treeTxn) Undo() *SetError {
+// fails or panics; the error is undoFailed with no variable's index (RFC 3416,
+// 4.2.5).
+func (x *treeTxn) Undo() (failed *SetError) {
 	if x.ended {
 		return nil
 	}
 	defer x.end()
-	var failed *SetError
-	for i := len(x.parts) - 1; i >= 0; i-- {
-		if i >= x.committed {
-			x.parts[i].txn.Cleanup()
-			continue
-		}
-		if e := x.parts[i].txn.Undo(); e != nil && failed == nil {
-			failed = &SetError{Status: UndoFailed, Index: -1, Reason: e.Reason}
-		}
+	for i := range x.parts {
+		defer func() { // the last first
+			p := &x.parts[i]
+			if i >= x.committed {
+				p.txn.Cleanup()
+				return
+			}
+			if e := p.txn.Undo(); e != nil && failed == nil {
+				failed = &SetError{Status: UndoFailed, Index: -1, Reason: e.Reason}
+			}
+		}()
 	}
-	return failed
+	return nil
 }
 
 // Cleanup ends the SET. Calling it again, or after Undo, does nothing.
@@ -316,13 +316,9 @@ func (x *treeTxn) Cleanup() {
 		return
 	}
 	defer x.end()
-	x.cleanup()
-}
-
-func (x *treeTxn) cleanup() {
-	for i := range x.parts {
-		if x.parts[i].txn != nil {
-			x.parts[i].txn.Cleanup()
+	for i := len(x.parts) - 1; i >= 0; i-- {
+		if txn := x.parts[i].txn; txn != nil {
+			defer txn.Cleanup() // the first first, and all even if one panics
 		}
 	}
 }

@@ -328,6 +328,71 @@ func TestTreeSetIsAtomic(t *testing.T) {
 	}
 }
 
+// broken is a Setter that panics where it is told to.
+type broken struct {
+	*store
+	test, commit, undo, cleanup bool
+}
+
+func (b broken) Test(vars []Variable) (Txn, *SetError) {
+	if b.test {
+		panic("test")
+	}
+	txn, refused := b.store.Test(vars)
+	f, _ := txn.(TxnFuncs)
+	if b.commit {
+		f.OnCommit = func() error { panic("commit") }
+	}
+	if b.undo {
+		f.OnUndo = func() error { panic("undo") }
+	}
+	if b.cleanup {
+		f.OnCleanup = func() { panic("cleanup") }
+	}
+	return f, refused
+}
+
+// Front ends survive a handler that panics. The others of its SET are freed
+// and undone all the same, and later SETs do not wait for ever.
+func TestTreeSurvivesAHandlerThatPanics(t *testing.T) {
+	fail := &SetError{Status: GenErr}
+	for _, c := range []struct {
+		name        string
+		b           broken
+		fail        *SetError // of the last handler's commit
+		first, last string    // calls
+	}{
+		{"Test", broken{test: true}, nil, "[cleanup]", "[]"},
+		{"Commit", broken{commit: true}, nil, "[commit undo]", "[cleanup]"},
+		{"Undo", broken{undo: true}, fail, "[commit undo]", "[commit undo]"},
+		{"Cleanup", broken{cleanup: true}, nil, "[commit cleanup]", "[commit cleanup]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			first, last := newStore("1.1.1"), newStore("1.3.1")
+			c.b.store, last.failCommit = newStore("1.2.1"), c.fail
+			tree := NewTree()
+			mustRegister(t, tree, "1.1", first)
+			mustRegister(t, tree, "1.2", c.b)
+			mustRegister(t, tree, "1.3", last)
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Error("the panic was swallowed")
+					}
+				}()
+				tree.Set(variables("1.1.1", "1.2.1", "1.3.1"))
+			}()
+			if a, z := fmt.Sprint(first.calls), fmt.Sprint(last.calls); a != c.first || z != c.last {
+				t.Errorf("calls %s and %s, want %s and %s", a, z, c.first, c.last)
+			}
+			last.failCommit = nil
+			if e := tree.Set(variables("1.1.1", "1.3.1")); e != nil {
+				t.Errorf("the next SET: %v", e)
+			}
+		})
+	}
+}
+
 func TestTreePassesEveryStatus(t *testing.T) {
 	for status := TooBig; status <= InconsistentName; status++ {
 		t.Run(status.String(), func(t *testing.T) {
