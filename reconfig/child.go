@@ -27,6 +27,7 @@ type child struct {
 	settings IlmSettings // as last told, in this life of the engine
 	claimed  bool        // its fence is ours and no older SET can arrive
 	seen     bool        // its list was read whole in this term
+	fresh    bool        // promoted in this life, and not read since
 	full     bool        // its list must be read whole before anything is concluded from it
 	single   int         // so many rows are to be sent one at a time, to find the one that is refused
 	retryAt  Instant     // no control SET before
@@ -102,7 +103,7 @@ func (e *Engine) readable(c *child) bool {
 // term; before that nothing new is decided (model rule ReadAll).
 func (e *Engine) allSeen() bool {
 	for _, c := range e.children {
-		if !c.silent && !c.seen {
+		if !c.silent && !c.seen && !c.fresh {
 			return false
 		}
 	}
@@ -284,7 +285,7 @@ func (e *Engine) readWhole(c *child, rows []RowReport) {
 	}
 	c.full = false
 	for _, id := range sortedKeys(c.rows) {
-		e.refreshZero(c.rows[id])
+		e.takeOver(c, c.rows[id])
 	}
 	e.gather(c)
 }
@@ -308,7 +309,7 @@ func (e *Engine) readRows(c *child, rows []RowReport) {
 		}
 		c.rows[id] = r
 		c.digest.Add(id, r.Row.Epoch)
-		e.refreshZero(r)
+		e.takeOver(c, r)
 	}
 }
 
@@ -319,18 +320,19 @@ func (c *child) drop(id mib.NodeID) {
 	}
 }
 
-// refreshZero takes an owner's schedule as the node's, so that clocks which
-// drift apart do not tear a schedule when the node moves.
-func (e *Engine) refreshZero(r *seenRow) {
+// takeOver takes an owner's schedule as the node's, so that clocks which
+// drift apart do not tear a schedule when the node moves, and its word on
+// whether the node answers, which an earlier life may have read in the log.
+func (e *Engine) takeOver(c *child, r *seenRow) {
 	n, ok := e.state.Nodes[r.Row.Node]
-	if !ok || n.Epoch != r.Row.Epoch {
+	if !ok || n.Owner != c.id {
 		return
 	}
-	interval := r.Row.Interval
-	if interval <= 0 {
-		interval = e.interval(&n)
+	if r.Failing {
+		e.failing[n.ID] = true
 	}
-	n.Zero = e.now.Add(r.Row.Due - time.Duration(r.Row.Slot)*interval)
+	// By the interval that is to be: the numbers go on when the pace changes.
+	n.Zero = e.now.Add(r.Row.Due - time.Duration(r.Row.Slot)*e.interval(&n))
 	e.state.Nodes[n.ID] = n // not worth a write of its own
 }
 
@@ -357,7 +359,7 @@ func (e *Engine) gather(c *child) {
 	for _, r := range c.rows {
 		e.sawEpoch(r.Row.Epoch)
 	}
-	c.seen = true
+	c.seen, c.fresh = true, false
 }
 
 // learn looks at one row that was found at a child.

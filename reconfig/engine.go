@@ -35,7 +35,11 @@ type Engine struct {
 	formed     bool                   // the first ILMs have been promoted
 	formBy     Instant                // until when nodes wait for ILMs that are being promoted
 	openedAt   map[mib.NodeID]Instant // when a node's intent was opened
+	committed  map[mib.NodeID]Instant // when a node got its owner, for those whose earlier owners' rows are not gone
 	failing    map[mib.NodeID]bool    // as the logs say
+	promoting  map[mib.NodeID]bool    // promoted in this life, not yet a child
+	rankAt     Instant                // when all terms spent on outranking others are made up for
+	spurned    map[mib.NodeID]Instant // not to be promoted before
 	quietUntil map[mib.NodeID]Instant // after a move was given up: none but a failover before
 	plans      []plan
 	follow     []following
@@ -72,7 +76,8 @@ func New(state State, settings Settings, seed uint64) *Engine {
 	e := &Engine{
 		settings: settings, chance: rand.New(rand.NewPCG(seed, 0x51)), state: state,
 		children: make(map[mib.NodeID]*child), owned: make(map[mib.NodeID]map[mib.NodeID]struct{}),
-		failing: make(map[mib.NodeID]bool), quietUntil: make(map[mib.NodeID]Instant),
+		failing: make(map[mib.NodeID]bool), quietUntil: make(map[mib.NodeID]Instant), spurned: make(map[mib.NodeID]Instant),
+		promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
 		open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
 		dirtyNodes: make(map[mib.NodeID]struct{}), dirtyLedgers: make(map[mib.NodeID]struct{}), dirtyCursors: make(map[mib.NodeID]struct{}),
 	}

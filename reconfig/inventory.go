@@ -36,6 +36,7 @@ func (e *Engine) joined(ev NodeJoined) {
 		slices.Sort(n.Capabilities)
 	}
 	delete(e.failing, n.ID)
+	delete(e.spurned, n.ID)
 	if ev.Active && !n.Wanted && n.ID != e.state.Meta.Self {
 		n.Wanted = true
 		e.record(Entry{Kind: KindAdopt, Node: n.ID, Seen: "calls itself an ILM, which the store does not know"})
@@ -43,8 +44,10 @@ func (e *Engine) joined(ev NodeJoined) {
 	if !known {
 		e.save(n)
 		e.record(Entry{Kind: KindJoined, Node: n.ID, Nodes: 1, Seen: fmt.Sprintf("%s at %s", n.Name, n.Address)})
+		e.met(n.ID, in.Epoch)
 		return
 	}
+	defer func() { e.met(n.ID, in.Epoch) }()
 	if same(&old, n) {
 		return
 	}

@@ -275,7 +275,8 @@ func (e *Engine) ensureILMs() {
 			continue
 		case c == nil:
 			if n.Owner == self && n.Intent.Target == 0 {
-				e.addChild(id)
+				e.addChild(id).fresh = e.promoting[id]
+				delete(e.promoting, id)
 			}
 		case c.silent && !c.report.Active && len(e.owned[id]) == 0:
 			// It went silent before it ever was an ILM: let it be a leaf.
@@ -283,6 +284,7 @@ func (e *Engine) ensureILMs() {
 			n.Wanted, n.Retiring = false, false
 			e.removeChild(id)
 			e.save(n)
+			e.spurned[id] = e.now.Add(max(spurnRounds*e.settings.Trigger, e.settings.BanFor))
 			e.alert("node %d (%s) fell silent before it became an ILM; another candidate takes its place", id, n.Name)
 			continue
 		}
@@ -317,8 +319,9 @@ func (e *Engine) promote(id mib.NodeID) {
 	*n = n.clone()
 	n.Wanted, n.Retiring = true, false
 	e.save(n)
+	e.promoting[id] = true
 	if n.Owner == e.state.Meta.Self && n.Intent.Target == 0 {
-		e.addChild(id)
+		e.addChild(id).fresh = true
 		e.raiseOwner(n) // its row says now that it is an ILM
 	}
 }
@@ -333,8 +336,12 @@ func (e *Engine) candidate() (mib.NodeID, bool) {
 	return 0, false
 }
 
+// spurnRounds is for how many triggers at least a node that fell silent before
+// it became an ILM is not tried again, unless it announces itself.
+const spurnRounds = 10
+
 // eligible reports whether a node may be made an ILM now.
 func (e *Engine) eligible(n *Node) bool {
-	return n.Candidate && !n.Wanted && !n.Drained && !n.Pinned && n.Kind == mib.KindLeaf && n.Intent.Target == 0 &&
+	return e.now >= e.spurned[n.ID] && n.Candidate && !n.Wanted && !n.Drained && !n.Pinned && n.Kind == mib.KindLeaf && n.Intent.Target == 0 &&
 		n.ID != e.state.Meta.Self && !n.banned(e.state.Meta.Self, e.now) && !e.failing[n.ID] && (n.Owner == 0 || !e.gone(n.Owner))
 }
