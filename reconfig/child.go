@@ -244,6 +244,11 @@ func (e *Engine) foreign(c *child, f mib.Fence) bool {
 // foreign fence; the children are then claimed again.
 func (e *Engine) outrank(c *child, f mib.Fence) {
 	level := e.state.Meta.Level
+// maxOutranks is how many terms may be spent at once on outranking others;
+// after that one each trigger, so that two managers which fight over the same
+// nodes do not use up their terms in minutes.
+const maxOutranks = 8
+
 	term := max(e.state.Meta.Term, f.Term, f.Own.Term(level))
 	if term >= maxTerm {
 		c.claimed, c.retryAt = false, e.now.Add(e.settings.Trigger)
@@ -254,6 +259,13 @@ func (e *Engine) outrank(c *child, f mib.Fence) {
 	if n, ok := e.node(c.id); ok && !f.Own.Less(n.Epoch) {
 		e.sawEpoch(f.Own)
 		e.raiseOwner(n)
+	if e.rankAt.Sub(e.now) > maxOutranks*e.settings.Trigger {
+		c.claimed, c.full = false, true
+		return
+	}
+	if e.rankAt = max(e.rankAt, e.now).Add(e.settings.Trigger); e.rankAt.Sub(e.now) > maxOutranks*e.settings.Trigger {
+		e.alert("node %d obeys another manager (%v): two managers claim the same nodes; stop one of them", c.id, f)
+	}
 	}
 }
 
