@@ -34,6 +34,7 @@ type child struct {
 
 	probe    ActionID // outstanding
 	probeSeq uint32   // seq when the probe was sent
+	calm     bool     // no control SET was outstanding then
 	probeAt  Instant  // of the next
 	asked    []mib.NodeID
 	reading  ActionID // ReadLog outstanding
@@ -146,7 +147,7 @@ func (e *Engine) probeAll() {
 		if c.probe != 0 || e.now < c.probeAt {
 			continue
 		}
-		c.probe, c.probeSeq = e.action(), c.seq
+		c.probe, c.probeSeq, c.calm = e.action(), c.seq, c.set == nil
 		c.probeAt = e.now.Add(e.settings.Probe)
 		p := Probe{ID: c.probe, Child: id, Full: c.full && c.claimed}
 		if !p.Full && e.readable(c) {
@@ -195,7 +196,10 @@ func (e *Engine) reported(ev ChildReported) {
 		e.outrank(c, r.Fence)
 		return
 	}
-	if c.claimed && c.set == nil && r.Fence.Compare(c.acked) < 0 { // it lost what it had kept
+	// Whatever was read while a control SET was under way may be older than
+	// the SET; the fence tells.
+	current := c.claimed && c.set == nil && r.Fence == c.acked
+	if c.claimed && c.set == nil && c.calm && c.seq == c.probeSeq && r.Fence.Compare(c.acked) < 0 { // it lost what it had kept
 		c.claimed, c.full = false, true
 	}
 	if r.Log.Incarnation != c.report.Log.Incarnation {
@@ -209,8 +213,7 @@ func (e *Engine) reported(ev ChildReported) {
 	rows := r.Rows
 	r.Rows = nil
 	c.report, c.reportAt = r, e.now
-	// A row read while a control SET was under way may be older than the SET.
-	if !c.claimed || c.set != nil || c.seq != c.probeSeq {
+	if !current {
 		if c.full {
 			c.probeAt = e.now
 		}
