@@ -202,8 +202,8 @@ func (e *Engine) reported(ev ChildReported) {
 	if c.claimed && c.set == nil && c.calm && c.seq == c.probeSeq && r.Fence.Compare(c.acked) < 0 { // it lost what it had kept
 		c.claimed, c.full = false, true
 	}
-	if r.Log.Incarnation != c.report.Log.Incarnation {
-		c.ackedSeq = 0
+	if r.Log.Incarnation != c.report.Log.Incarnation { // it restarted, perhaps by another clock
+		c.ackedSeq, c.full, c.probeAt = 0, true, e.now
 	}
 	if r.Active && !c.report.Active { // what this manager keeps itself may go there
 		for id := range e.owned[e.state.Meta.Self] {

@@ -104,6 +104,11 @@ func NewList(state ListState, limits ListLimits, now Instant) *List {
 	}
 	l.log = newLog(limits.Incarnation, limits.LogRecords)
 	for _, r := range state.Rows {
+		// A clock that was set back while the list was down would have its
+		// nodes wait until it is as late as it was.
+		if far := due(r.Zero, r.Row.Interval, r.Row.Slot).Sub(now); far > 2*r.Row.Interval {
+			r.Zero = r.Zero.Add(-far.Truncate(r.Row.Interval))
+		}
 		l.put(r, now)
 	}
 	return l
@@ -175,7 +180,9 @@ func (l *List) planRows(now Instant, a mib.Apply, ch *ListChange) *Refusal {
 		if have {
 			ch.undo.Rows = append(ch.undo.Rows, old.ListRow)
 			zero := old.Zero
-			if r.Interval != old.Row.Interval { // keep the numbering, change the pace
+			if r.Slot > old.next+1 { // the parent knows of slots that this list, its clock set back, does not
+				zero = now.Add(r.Due - time.Duration(r.Slot)*r.Interval)
+			} else if r.Interval != old.Row.Interval { // keep the numbering, change the pace
 				zero = old.at.Add(-time.Duration(old.next) * r.Interval)
 			}
 			ch.Rows = append(ch.Rows, ListRow{r, zero})
@@ -251,7 +258,7 @@ func (l *List) put(r ListRow, now Instant) {
 		i, _ := slices.BinarySearch(l.ids, r.Row.Node)
 		l.ids = slices.Insert(l.ids, i, r.Row.Node)
 	}
-	pace := have && e.Row.Interval != r.Row.Interval
+	moved := have && (e.Zero != r.Zero || e.Row.Interval != r.Row.Interval)
 	epoch := e.Row.Epoch
 	e.ListRow = r
 	l.state.Rows[r.Row.Node] = r
@@ -262,7 +269,10 @@ func (l *List) put(r ListRow, now Instant) {
 			e.next = slotAt(e.Zero, r.Row.Interval, now)
 		}
 	}
-	if !have || pace {
+	if have && r.Row.Slot > e.next+1 {
+		e.next = r.Row.Slot
+	}
+	if !have || moved {
 		e.at = due(e.Zero, r.Row.Interval, e.next)
 		if e.heapAt >= 0 {
 			heap.Fix(&l.queue, e.heapAt)

@@ -69,6 +69,7 @@ func (e *Engine) commit(n *Node, c *child, fence uint32) {
 	n.Owner, n.Epoch, n.Fence, n.Order = c.id, n.Intent.Epoch, fence, e.state.Meta.Order
 	n.Intent = Intent{}
 	e.save(n)
+	e.committed[n.ID] = e.now
 	e.takeHeld(n.ID)
 	e.counters.Moves++
 	if why == KindFailover {
@@ -107,6 +108,7 @@ func (e *Engine) settleAll() {
 		if e.settled(id) {
 			delete(e.open, id)
 			delete(e.openedAt, id)
+			delete(e.committed, id)
 		}
 	}
 }
@@ -169,7 +171,7 @@ func (e *Engine) process(n *Node, c *child) bool {
 	}
 	switch {
 	case c.id == n.Owner:
-		return e.processOwner(n, ep)
+		return e.processOwner(n, r, ep)
 	case c.id == n.Intent.Target:
 		return e.processTarget(n, c, r, ep)
 	case r == nil:
@@ -189,7 +191,7 @@ func (e *Engine) process(n *Node, c *child) bool {
 
 // processOwner: the owner's row is to be at the owner's epoch. What is
 // missing is staged by control.
-func (e *Engine) processOwner(n *Node, ep mib.Epoch) bool {
+func (e *Engine) processOwner(n *Node, r *seenRow, ep mib.Epoch) bool {
 	switch {
 	case n.Epoch.Less(ep): // newer than we know: as found
 		e.sawEpoch(ep)
@@ -198,8 +200,27 @@ func (e *Engine) processOwner(n *Node, ep mib.Epoch) bool {
 	case ep.Less(n.Epoch) && n.Epoch.Term(e.state.Meta.Level) < e.state.Meta.Term:
 		e.raiseOwner(n) // rows are made only at epochs of the own term (FreshEp)
 		return true
+	case ep == n.Epoch && (e.behind(n, r) || e.otherPace(n, r)):
+		e.raiseOwner(n) // so that the row is written again
+		return true
 	}
 	return false
+}
+
+// otherPace reports whether a row has another interval than it is to have: the
+// settings have changed while this manager was down. The wire carries
+// milliseconds.
+func (e *Engine) otherPace(n *Node, r *seenRow) bool {
+	return r.Row.Interval > 0 && r.Row.Interval.Milliseconds() != e.interval(n).Milliseconds()
+}
+
+// behind reports whether a row's numbers are those of slots that are filled:
+// its manager's clock was set back while it was down. A sample or two may be
+// on their way from it.
+func (e *Engine) behind(n *Node, r *seenRow) bool {
+	l := e.state.Ledgers[n.ID]
+	late := int64(l.Last()) - int64(r.Row.Slot)
+	return r.at > 0 && late > 2 && time.Duration(late)*e.interval(n) > 2*time.Second
 }
 
 // processTarget: an open intent ends in a commit or an abort.
@@ -331,7 +352,15 @@ func (e *Engine) destroyable(n *Node, c *child, r *seenRow) bool {
 	if !n.wasOwner(c.id) {
 		return true
 	}
-	return r.at > 0 && r.Row.Slot >= n.Fence && e.logReadTo(c, n.ID)
+	return r.at > 0 && e.passed(n, r) && e.logReadTo(c, n.ID)
+}
+
+// passed reports whether an earlier owner's row is past the fence: by its
+// next slot or, where the numbers differ because a clock was set or the pace
+// changed between the two, because nothing that was due before the commit is
+// still to be polled.
+func (e *Engine) passed(n *Node, r *seenRow) bool {
+	return r.Row.Slot >= n.Fence || r.at.Add(r.Row.Due) > e.committed[n.ID].Add(e.interval(n))
 }
 
 // control sends each child what it lacks, one control SET at a time.
@@ -421,7 +450,7 @@ func (e *Engine) lacks(n *Node, at mib.NodeID, ep mib.Epoch) (mib.SupportRow, bo
 	every := e.interval(n)
 	slot := slotAt(n.Zero, every, e.now.Add(stageMargin))
 	return mib.SupportRow{
-		Node: n.ID, Epoch: ep, Slot: slot, Due: due(n.Zero, every, slot).Sub(e.now), Interval: every, Kind: kind,
+		Node: n.ID, Epoch: ep, Slot: max(slot, l.Last()+1), Due: in, Interval: every, Kind: kind,
 		Name: n.Name, Address: n.Address, Profile: n.Profile, Credential: n.Credential,
 	}, true
 }
