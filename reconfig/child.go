@@ -101,7 +101,8 @@ func (e *Engine) readable(c *child) bool {
 }
 
 // allSeen reports whether every child that answers has been read in this
-// term; before that nothing new is decided (model rule ReadAll).
+// term; before that nothing new is decided (model rule ReadAll). A node that
+// this life promotes has nothing to tell, and may not answer at all.
 func (e *Engine) allSeen() bool {
 	for _, c := range e.children {
 		if !c.silent && !c.seen && !c.fresh {
@@ -243,25 +244,21 @@ func (e *Engine) foreign(c *child, f mib.Fence) bool {
 	return d > 0 || d == 0 && c.seq > 0 && f.Parent != e.state.Meta.Self
 }
 
-// outrank raises the term (and the epoch of the child's own row) above a
-// foreign fence; the children are then claimed again.
-func (e *Engine) outrank(c *child, f mib.Fence) {
-	level := e.state.Meta.Level
 // maxOutranks is how many terms may be spent at once on outranking others;
 // after that one each trigger, so that two managers which fight over the same
 // nodes do not use up their terms in minutes.
 const maxOutranks = 8
 
+// outrank raises the term (and the epoch of the child's own row) above a
+// foreign fence; the children are then claimed again.
+func (e *Engine) outrank(c *child, f mib.Fence) {
+	level := e.state.Meta.Level
 	term := max(e.state.Meta.Term, f.Term, f.Own.Term(level))
 	if term >= maxTerm {
 		c.claimed, c.retryAt = false, e.now.Add(e.settings.Trigger)
 		e.alert("node %d obeys a fence that cannot be outranked (%v): stop whoever wrote it, remove that node's state directory and restart it", c.id, f)
 		return
 	}
-	e.raiseTerm(term + 1)
-	if n, ok := e.node(c.id); ok && !f.Own.Less(n.Epoch) {
-		e.sawEpoch(f.Own)
-		e.raiseOwner(n)
 	if e.rankAt.Sub(e.now) > maxOutranks*e.settings.Trigger {
 		c.claimed, c.full = false, true
 		return
@@ -269,6 +266,10 @@ const maxOutranks = 8
 	if e.rankAt = max(e.rankAt, e.now).Add(e.settings.Trigger); e.rankAt.Sub(e.now) > maxOutranks*e.settings.Trigger {
 		e.alert("node %d obeys another manager (%v): two managers claim the same nodes; stop one of them", c.id, f)
 	}
+	e.raiseTerm(term + 1)
+	if n, ok := e.node(c.id); ok && !f.Own.Less(n.Epoch) {
+		e.sawEpoch(f.Own)
+		e.raiseOwner(n)
 	}
 }
 
@@ -468,7 +469,9 @@ func (e *Engine) done(id ActionID) {
 			if old != nil {
 				*r = *old
 				c.digest.Remove(row.Node, old.Row.Epoch)
-				r.Row.Epoch = row.Epoch
+				slot, due := r.Row.Slot, r.Row.Due
+				r.Row, r.at = row, 0
+				r.Row.Slot, r.Row.Due = slot, due
 			} else {
 				r.Row = row
 			}

@@ -449,6 +449,11 @@ func (e *Engine) lacks(n *Node, at mib.NodeID, ep mib.Epoch) (mib.SupportRow, bo
 	}
 	every := e.interval(n)
 	slot := slotAt(n.Zero, every, e.now.Add(stageMargin))
+	in := due(n.Zero, every, slot).Sub(e.now)
+	if e.now < n.Zero { // by a clock that was set since
+		in %= every
+	}
+	l := e.state.Ledgers[n.ID]
 	return mib.SupportRow{
 		Node: n.ID, Epoch: ep, Slot: max(slot, l.Last()+1), Due: in, Interval: every, Kind: kind,
 		Name: n.Name, Address: n.Address, Profile: n.Profile, Credential: n.Credential,
