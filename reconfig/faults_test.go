@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,24 +15,41 @@ import (
 	"pgregory.net/rapid"
 )
 
-var seedFlag = flag.Uint64("world.seed", 0, "run this one world of TestManyWorlds and trace it")
-
-const (
-	worldNodes      = 14
-	worldCandidates = 5
+var (
+	seedFlag  = flag.Uint64("world.seed", 0, "run this one world of TestManyWorlds and trace it")
+	countFlag = flag.Uint64("world.count", 400, "how many worlds TestManyWorlds runs")
 )
 
-func quick() reconfig.Settings {
-	s := reconfig.DefaultSettings()
-	s.Trigger, s.Interval = time.Second, time.Second
-	s.MinILMs, s.StartILMs = 2, 3
-	s.BanFor = 20 * time.Second
-	return s
+// shape is how big a world is and how it ends. Small worlds meet the rare
+// cases sooner; big ones meet what only many nodes do.
+type shape struct {
+	nodes, candidates int
+	ban               time.Duration
+	abandon           bool // what is broken at the end stays broken
+	faults            int  // at most
 }
 
-// suffer runs a world through faults, heals it and says what is wrong then.
-func suffer(w *testbed.World, faults []testbed.Fault) []string {
-	w.Run(6 * time.Second)
+var shapes = []shape{
+	{14, 5, 20 * time.Second, false, 40},
+	{4, 2, 20 * time.Second, false, 16},
+	{5, 3, time.Hour, true, 16},
+	{4, 3, time.Hour, false, 24},
+	{3, 2, time.Hour, true, 10},
+	{14, 5, time.Hour, true, 30},
+}
+
+func (s shape) settings() reconfig.Settings {
+	set := reconfig.DefaultSettings()
+	set.Trigger, set.Interval = time.Second, time.Second
+	set.StartILMs = min(s.candidates, 3)
+	set.MinILMs = min(s.candidates, 2)
+	set.BanFor = s.ban
+	return set
+}
+
+// suffer runs a world through faults, lets it settle and says what is wrong.
+func (s shape) suffer(w *testbed.World, faults []testbed.Fault) []string {
+	w.Run(5 * time.Second)
 	for _, f := range faults {
 		w.Run(f.After)
 		if len(w.Broken()) > 0 {
@@ -39,31 +57,64 @@ func suffer(w *testbed.World, faults []testbed.Fault) []string {
 		}
 		w.Suffer(f)
 	}
-	w.Heal()
-	w.Run(45 * time.Second) // silence, bans and back-off have passed by then
-	return append(w.Broken(), w.CheckCalm()...)
+	if s.abandon {
+		w.Abandon()
+	} else {
+		w.Heal()
+	}
+	w.Run(60 * time.Second) // silence, short bans and back-off have passed by then
+	if bad := append(w.Broken(), w.CheckCalm()...); len(bad) > 0 {
+		return bad
+	}
+	before := w.Changes()
+	w.Run(5 * time.Second)
+	if after := w.Changes(); after != before {
+		return []string{fmt.Sprintf("the tree still changes: %d moves, aborts, claims and terms, then %d", before, after)}
+	}
+	return w.Broken()
 }
 
-func drawFault(kind, node, n, after int) testbed.Fault {
+// fault makes a fault of numbers that were drawn.
+func (s shape) fault(kind, node, n, after int) testbed.Fault {
 	f := testbed.Fault{
 		After: time.Duration(after) * time.Millisecond, Kind: testbed.FaultKind(kind),
-		Node: mib.NodeID(2 + node%worldNodes), N: n,
+		Node: mib.NodeID(2 + node%s.nodes), N: n,
 	}
 	switch f.Kind {
-	case testbed.CrashNode, testbed.RestartNode, testbed.CutNode, testbed.HealNode, testbed.Heat, testbed.Drain, testbed.Undrain:
-		f.Node = mib.NodeID(2 + node%worldCandidates)
+	case testbed.CrashNode, testbed.RestartNode: // mostly those that manage
+		if n%4 > 0 {
+			f.Node = mib.NodeID(2 + node%s.candidates)
+		}
+	case testbed.CutNode, testbed.HealNode, testbed.Heat, testbed.Drain, testbed.Undrain,
+		testbed.ForgetNode, testbed.CrashOnWrite, testbed.Clock:
+		f.Node = mib.NodeID(2 + node%s.candidates)
 	}
 	switch f.Kind {
 	case testbed.HideNode:
-		f.N = 1 + n%(worldCandidates+1)
+		f.N = 1 + n%(s.candidates+1)
 	case testbed.CrashParentSoon:
 		f.N = 1 + n%8
 	case testbed.Heat:
 		f.N = []int{0, 1, 20, 600}[n%4]
 	case testbed.Lossy:
 		f.N = []int{0, 5, 30}[n%3]
+	case testbed.PauseParent, testbed.Depose:
+		f.N = n % 40
+	case testbed.Tune:
+		f.N = []int{3, 10, 20}[n%3]
+	case testbed.Clock, testbed.ClockParent:
+		f.N = []int{-90, -2, 2, 90}[n%4]
 	}
 	return f
+}
+
+func drawFaults(s shape, chance *rand.Rand) []testbed.Fault {
+	faults := make([]testbed.Fault, 2+chance.IntN(s.faults))
+	pace := []int{300, 1200, 2500}[chance.IntN(3)]
+	for i := range faults {
+		faults[i] = s.fault(chance.IntN(int(testbed.FaultKinds)), chance.IntN(64), chance.IntN(101), chance.IntN(pace))
+	}
+	return faults
 }
 
 // TestInvariantsUnderFaults: whatever is lost, doubled, late or reordered and
@@ -73,14 +124,14 @@ func drawFault(kind, node, n, after int) testbed.Fault {
 // log was trimmed beyond what is stored.
 func TestInvariantsUnderFaults(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.SampledFrom(shapes).Draw(t, "shape")
 		seed := rapid.Uint64().Draw(t, "seed")
 		faults := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) testbed.Fault {
-			return drawFault(
-				rapid.IntRange(0, int(testbed.FaultKinds)-1).Draw(t, "kind"), rapid.IntRange(0, worldNodes-1).Draw(t, "node"),
+			return s.fault(
+				rapid.IntRange(0, int(testbed.FaultKinds)-1).Draw(t, "kind"), rapid.IntRange(0, 63).Draw(t, "node"),
 				rapid.IntRange(0, 100).Draw(t, "n"), rapid.IntRange(0, 2500).Draw(t, "after"))
-		}), 0, 30).Draw(t, "faults")
-		w := testbed.NewWorld(seed, worldNodes, worldCandidates, quick())
-		if bad := suffer(w, faults); len(bad) > 0 {
+		}), 0, 20).Draw(t, "faults")
+		if bad := s.suffer(testbed.NewWorld(seed, s.nodes, s.candidates, s.settings()), faults); len(bad) > 0 {
 			t.Fatalf("%q", bad)
 		}
 	})
@@ -90,23 +141,20 @@ func TestInvariantsUnderFaults(t *testing.T) {
 func TestManyWorlds(t *testing.T) {
 	run := func(t *testing.T, seed uint64, trace bool) {
 		chance := rand.New(rand.NewPCG(seed, 99))
-		w := testbed.NewWorld(seed, worldNodes, worldCandidates, quick())
+		s := shapes[seed%uint64(len(shapes))]
+		w := testbed.NewWorld(seed, s.nodes, s.candidates, s.settings())
 		if trace {
 			w.LogFor(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
 		}
-		faults := make([]testbed.Fault, 5+chance.IntN(40))
-		for i := range faults {
-			faults[i] = drawFault(chance.IntN(int(testbed.FaultKinds)), chance.IntN(worldNodes), chance.IntN(101), chance.IntN(2500))
-		}
-		if bad := suffer(w, faults); len(bad) > 0 {
-			t.Fatalf("seed %d: %q", seed, bad)
+		if bad := s.suffer(w, drawFaults(s, chance)); len(bad) > 0 {
+			t.Errorf("seed %d: %s", seed, strings.Join(bad, "; "))
 		}
 	}
 	if *seedFlag != 0 {
 		run(t, *seedFlag, true)
 		return
 	}
-	for seed := uint64(1); seed <= 300; seed++ {
+	for seed := uint64(1); seed <= *countFlag; seed++ {
 		run(t, seed, false)
 	}
 }

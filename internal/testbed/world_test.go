@@ -61,9 +61,6 @@ func TestDeadIlmIsReplaced(t *testing.T) {
 	w.Run(10 * time.Second)
 	w.Crash(w.Nodes[3])
 	w.Run(3 * time.Second) // detection 1.5 s + one trigger
-	for _, id := range w.Parent.Engine.Children() {
-		_ = id
-	}
 	for id := mib.NodeID(6); id < 46; id++ {
 		if len(w.Holders(id)) == 0 {
 			t.Errorf("node %d is on nobody's list", id)
