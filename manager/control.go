@@ -76,17 +76,24 @@ func (c *control) test(vars []mib.Variable) (mib.Txn, *mib.SetError) {
 	if w.fence < 0 { // simoneIlmTrigger alone
 		return &controlTxn{h: c.h, trigger: w.trigger}, nil
 	}
+	txn := &controlTxn{h: c.h, trigger: w.trigger, locked: true}
 	c.h.controlMu.Lock()
-	set, refused := w.decode(c.h)
-	if refused == nil {
-		change, no := c.h.plan(set)
-		if no == nil {
-			return &controlTxn{h: c.h, change: change, trigger: w.trigger, locked: true}, nil
+	planned := false
+	defer func() {
+		if !planned { // also if something panics, which front ends survive
+			txn.Cleanup()
 		}
-		refused = w.refusal(no)
+	}()
+	set, refused := w.decode(c.h)
+	if refused != nil {
+		return nil, refused
 	}
-	c.h.controlMu.Unlock()
-	return nil, refused
+	change, no := c.h.plan(set)
+	if no != nil {
+		return nil, w.refusal(set.Verb, no)
+	}
+	txn.change, planned = change, true
+	return txn, nil
 }
 
 // checkSyntax has each variable checked by its own definition.
@@ -225,7 +232,7 @@ func (w *wish) decodeRole(h *Host, set reconfig.ControlSet) (reconfig.ControlSet
 		up = mib.IlmAdmin(w.vars[w.admin].Value.Int) == mib.IlmAdminUp
 	} else if !active {
 		at := w.other()
-		return set, mib.Refuse(mib.WrongValue, at, "%s: this node is no ILM; write simoneIlmAdminStatus up in the same SET", mib.NameOf(w.vars[at].Name))
+		return set, mib.Refuse(mib.InconsistentValue, at, "%s: this node is no ILM; write simoneIlmAdminStatus up in the same SET", mib.NameOf(w.vars[at].Name))
 	}
 	set.Verb = reconfig.Promote
 	if !up {
@@ -245,16 +252,18 @@ func (w *wish) other() int {
 	return max(w.fence, 0)
 }
 
-// refusal says a list's refusal in SNMP's words.
-func (w *wish) refusal(r *reconfig.Refusal) *mib.SetError {
+// refusal says a list's refusal in SNMP's words (controlFailure reads them).
+func (w *wish) refusal(verb reconfig.ControlVerb, r *reconfig.Refusal) *mib.SetError {
 	at, status := w.other(), mib.WrongValue
-	switch r.Why {
-	case reconfig.FenceStale:
+	switch {
+	case r.Why == reconfig.FenceStale:
 		at, status = w.fence, mib.InconsistentValue
-	case reconfig.EpochStale:
+	case r.Why == reconfig.EpochStale:
 		status = mib.InconsistentValue
-	case reconfig.NotHeld:
+	case r.Why == reconfig.NotHeld:
 		status = mib.ResourceUnavailable
+	case verb == reconfig.Demote: // there are rows: at another time it would do
+		status = mib.InconsistentValue
 	}
 	return mib.Refuse(status, at, "%s: %s", mib.NameOf(w.vars[at].Name), r.Text)
 }
@@ -268,13 +277,13 @@ func (h *Host) plan(set reconfig.ControlSet) (*reconfig.ListChange, *reconfig.Re
 	defer h.mu.Unlock()
 	h.self = self
 	now := h.cfg.Clock.Now()
-	h.asked = now
+	h.hear(now)
 	change, refusal := h.list.Plan(now, set)
 	if refusal == nil && change != nil && change.Active && !h.list.Active() && !self.Candidate && !top {
 		refusal = &reconfig.Refusal{Why: reconfig.NotHeld, Text: "this node is no candidate (simoneNodeCandidate): set candidate in its configuration"}
 	}
-	if refusal == nil && change != nil && top && !change.Active {
-		refusal = &reconfig.Refusal{Why: reconfig.Malformed, Text: "the TLM cannot stop being a manager"}
+	if top && set.Verb == reconfig.Demote && (refusal == nil || refusal.Why == reconfig.Malformed) {
+		refusal = &reconfig.Refusal{Why: reconfig.Malformed, Text: "the TLM cannot stop being a manager; stop simone-tlm to stop it"}
 	}
 	if refusal != nil {
 		return nil, refusal

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"simone/mib"
 	"simone/reconfig"
@@ -65,7 +66,7 @@ func TestControlRefusals(t *testing.T) {
 		{"ancestor", []mib.Variable{next, with(func(r *mib.SupportRow) { r.Node = 1 })}, mib.ResourceUnavailable, 1, "own path 1/4"},
 		{"itself", []mib.Variable{next, with(func(r *mib.SupportRow) { r.Node = 4 })}, mib.ResourceUnavailable, 1, "own path 1/4"},
 		{"list is full", []mib.Variable{next, applyVar(mib.Apply{Stage: []mib.SupportRow{row(30, 9), row(31, 9)}})}, mib.ResourceUnavailable, 1, "full (3 rows)"},
-		{"demotion with rows", []mib.Variable{next, scalar(mib.SimoneIlmAdminStatus, mib.Integer(int32(mib.IlmAdminDown)))}, mib.WrongValue, 1, "2 nodes are still"},
+		{"demotion with rows", []mib.Variable{next, scalar(mib.SimoneIlmAdminStatus, mib.Integer(int32(mib.IlmAdminDown)))}, mib.InconsistentValue, 1, "2 nodes are still"},
 		{"status that is none", []mib.Variable{next, scalar(mib.SimoneIlmAdminStatus, mib.Integer(7))}, mib.WrongValue, 1, "up(1)"},
 		{"interval out of range", []mib.Variable{next, scalar(mib.SimoneIlmPollInterval, mib.Gauge(5)), up()}, mib.WrongValue, 1, "100 to 86400000"},
 		{"read-only object", []mib.Variable{next, scalar(mib.SimoneIlmDigest, mib.Text("x"))}, mib.NotWritable, 1, "simoneIlmDigest.0"},
@@ -112,6 +113,92 @@ func TestControlRefusals(t *testing.T) {
 			b.set(t) // and it holds no lock: the next SET, a claim, passes
 		})
 	}
+}
+
+func TestControlAtANodeThatIsNoIlm(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		vars   []mib.Variable
+		status mib.ErrorStatus
+		reason string
+	}{
+		{"interval", []mib.Variable{scalar(mib.SimoneIlmPollInterval, mib.Gauge(1000))}, mib.InconsistentValue, "write simoneIlmAdminStatus up"},
+		{"rows", []mib.Variable{applyVar(mib.Apply{Stage: []mib.SupportRow{row(20, 1)}})}, mib.WrongValue, "promote it first"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, nil)
+			e := b.tree.Set(append([]mib.Variable{fenceVar(b.fence())}, c.vars...))
+			if e == nil || e.Status != c.status || e.Index != 1 || !strings.Contains(e.Reason, c.reason) {
+				t.Errorf("got %v, want %v at variable 2 with %q", e, c.status, c.reason)
+			}
+		})
+	}
+}
+
+func TestControlTheTopStaysAManager(t *testing.T) {
+	b := newBench(t, func(cfg *Config) { cfg.Node = &fakeNode{id: Identity{ID: 1, Role: mib.RoleTLM, Path: "1"}} })
+	down := scalar(mib.SimoneIlmAdminStatus, mib.Integer(int32(mib.IlmAdminDown)))
+	for _, rows := range []string{"without rows", "with rows"} {
+		e := b.tree.Set([]mib.Variable{fenceVar(b.fence()), down})
+		if e == nil || e.Status != mib.InconsistentValue || e.Index != 1 || !strings.Contains(e.Reason, "cannot stop being a manager") {
+			t.Errorf("%s: %v", rows, e)
+		}
+		b.stage(t, row(20, 5))
+	}
+}
+
+// Front ends survive a handler that panics; later SETs must not wait for it.
+func TestControlSurvivesAPanic(t *testing.T) {
+	panics := false
+	b := newBench(t, func(cfg *Config) {
+		cfg.HoldsCredential = func(string) bool {
+			if panics {
+				panic("no keyring")
+			}
+			return true
+		}
+	})
+	b.promote(t)
+	func() {
+		panics = true
+		defer func() {
+			panics = false
+			if recover() == nil {
+				t.Error("it did not panic")
+			}
+		}()
+		b.tree.Set([]mib.Variable{fenceVar(b.fence()), applyVar(mib.Apply{Stage: []mib.SupportRow{row(20, 1)}})})
+	}()
+	b.stage(t, row(20, 1))
+}
+
+// The lease is for whoever asks how old the last contact is, the parent in
+// the middle of its next one included.
+func TestLeaseShowsThePreviousContact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		check := func(when string, want uint64) {
+			t.Helper()
+			if got := b.read(t, mib.SimoneIlmLease).Uint; got != want {
+				t.Errorf("%s: %d, want %d", when, got, want)
+			}
+		}
+		check("never asked", mib.Never)
+		b.read(t, mib.SimoneIlmFence)
+		check("in the first probe", mib.Never)
+		time.Sleep(500 * time.Millisecond)
+		check("for somebody else", 500)
+		b.read(t, mib.SimoneIlmFence)
+		check("in the second probe", 500)
+		check("in the second probe, again", 500)
+		time.Sleep(700 * time.Millisecond)
+		b.set(t)
+		check("in a control SET", 700)
+		time.Sleep(100 * time.Millisecond)
+		if r := b.Report(nil, false); r.Lease != 100*time.Millisecond {
+			t.Errorf("through the door: %v", r.Lease)
+		}
+	})
 }
 
 func TestControlRepeatedSetIsAnsweredAgain(t *testing.T) {
@@ -248,7 +335,7 @@ func TestControlAcknowledgeTrimsTheLog(t *testing.T) {
 	b := newBench(t, nil)
 	b.promote(t)
 	b.stage(t, row(20, 1), row(21, 1), row(22, 1))
-	b.set(t, cursor(76, 2)) // of another life: nothing happens
+	b.set(t, cursor(76, 2)) // of another life, late: it is accepted, and nothing happens
 	if n := b.read(t, mib.SimoneIlmLogTail).Uint; n != 0 {
 		t.Errorf("tail is %d after a cursor of another incarnation", n)
 	}

@@ -30,11 +30,11 @@ func (h *Host) Report(rows []mib.NodeID, full bool) reconfig.Report {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.cfg.Clock.Now()
+	h.hear(now)
 	lease := time.Duration(0)
-	if h.asked != 0 {
-		lease = now.Sub(h.asked)
+	if last := h.lease(now); last != 0 {
+		lease = now.Sub(last)
 	}
-	h.asked = now
 	m := h.measures
 	r := reconfig.Report{
 		Fence:       h.list.Fence(),

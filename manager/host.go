@@ -176,6 +176,7 @@ type Host struct {
 	leaving   int // polls that are due and not handed to the poller yet
 	running   bool
 	asked     reconfig.Instant // when the parent last asked; 0: never
+	askedLast reconfig.Instant // when it had asked before that
 	lastError string           // of the last refused control SET
 }
 
@@ -356,7 +357,27 @@ func (h *Host) Forget(node mib.NodeID) {
 func (h *Host) heard() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.asked = h.cfg.Clock.Now()
+	h.hear(h.cfg.Clock.Now())
+}
+
+// sameRequest is within what time all variables of one request are read.
+const sameRequest = 10 * time.Millisecond
+
+// hear notes that the parent asks something now. h.mu is held.
+func (h *Host) hear(now reconfig.Instant) {
+	if now.Sub(h.asked) >= sameRequest {
+		h.askedLast = h.asked
+	}
+	h.asked = now
+}
+
+// lease is when the parent last asked something; in its own request, when it
+// had asked before that. h.mu is held.
+func (h *Host) lease(now reconfig.Instant) reconfig.Instant {
+	if now.Sub(h.asked) < sameRequest {
+		return h.askedLast
+	}
+	return h.asked
 }
 
 // Asked is how long ago the parent last read or wrote this node's fence; false

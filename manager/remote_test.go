@@ -412,6 +412,15 @@ func TestControlRefused(t *testing.T) {
 			})
 		})
 	}
+	t.Run("demotion with rows", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			for index, why := range map[int]reconfig.Failure{1: reconfig.FenceStale, 2: reconfig.Malformed} {
+				a := &fakeAgent{onSet: func([]mib.Variable) (mib.ErrorStatus, int) { return mib.InconsistentValue, index }}
+				_, err := newRemote(a).control(t.Context(), reconfig.Control{Child: 7, ControlSet: reconfig.ControlSet{Verb: reconfig.Demote}})
+				wantFailure(t, err, why, "inconsistentValue")
+			}
+		})
+	})
 	t.Run("no answer", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := &fakeAgent{delay: time.Hour}

@@ -35,11 +35,14 @@ func controlVars(set reconfig.ControlSet) []mib.Variable {
 
 // controlFailure tells the engine what an error-status of a control SET
 // means; index counts from 1.
-func controlFailure(status mib.ErrorStatus, index int) reconfig.Failure {
+func controlFailure(verb reconfig.ControlVerb, status mib.ErrorStatus, index int) reconfig.Failure {
 	switch status {
 	case mib.InconsistentValue:
 		if index <= 1 { // of v1's badValue for the whole SET no index may come
 			return reconfig.FenceStale
+		}
+		if verb == reconfig.Demote { // there are rows
+			return reconfig.Malformed
 		}
 		return reconfig.EpochStale
 	case mib.ResourceUnavailable:
@@ -66,7 +69,7 @@ func (d *remoteDelegate) control(ctx context.Context, a reconfig.Control) (answe
 	if response.Status == mib.NoError {
 		return doneAction(a.ID), nil
 	}
-	why := controlFailure(response.Status, response.Index)
+	why := controlFailure(a.Verb, response.Status, response.Index)
 	return nil, failed(why, "%v: node %d at %v answered %v at variable %d%s",
 		a.Verb, d.child, d.address, response.Status, response.Index, d.reason(ctx))
 }

@@ -84,7 +84,7 @@ func (h *Host) ilmScalars() []mib.Scalar {
 			outstanding, _ := h.results.outstanding()
 			return mib.Unsigned(h.backlog(outstanding))
 		}},
-		{mib.SimoneIlmLease, func() mib.Value { return age(now(), h.asked) }},
+		{mib.SimoneIlmLease, func() mib.Value { return age(now(), h.lease(now())) }},
 		{mib.SimoneIlmError, func() mib.Value { return mib.Text(h.lastError) }},
 		{mib.SimoneIlmCapacity, func() mib.Value { return mib.Unsigned(h.cfg.Capacity) }},
 		{mib.SimoneIlmLogIncarnation, func() mib.Value {
@@ -168,8 +168,8 @@ func (h *Host) temperatureGroup() (*mib.Scalars, error) {
 		object mib.OID
 		value  func() mib.Value // h.mu is held
 	}{
-		{mib.SimoneTemperatureNow, func() mib.Value { return mib.Decimal(h.measures.Temperature) }},
-		{mib.SimoneTemperatureWeighted, func() mib.Value { return mib.Decimal(h.measures.Weighted) }},
+		{mib.SimoneTemperatureNow, func() mib.Value { return mib.Temperature(h.measures.Temperature) }},
+		{mib.SimoneTemperatureWeighted, func() mib.Value { return mib.Temperature(h.measures.Weighted) }},
 		{mib.SimoneIntrusion, func() mib.Value { return mib.Hundredths(h.measures.Intrusion) }},
 		{mib.SimoneUtilisation, func() mib.Value { return mib.Hundredths(100 * h.measures.Utilisation) }},
 		{mib.SimoneLatencyMean, func() mib.Value { return mib.Micros(h.measures.Latency.Mean) }},
@@ -186,7 +186,7 @@ func (h *Host) temperatureGroup() (*mib.Scalars, error) {
 	scalars := []mib.Scalar{ // as in ilmScalars
 		{OID: mib.SimoneTemperatureGlobal, Read: func() mib.Value {
 			if l, ok := h.globalLatency(); ok {
-				return mib.Decimal(float64(l) / float64(h.Tuning().STU))
+				return mib.Temperature(float64(l) / float64(h.Tuning().STU))
 			}
 			return mib.Text("")
 		}},

@@ -41,6 +41,10 @@ func (t metricRows) Value(column uint32, index mib.OID) mib.Value {
 	return none
 }
 
+// computedDigits is to how many digits means and sums are shown: more than any
+// metric has, and fewer than show that binary fractions were added up.
+const computedDigits = 12
+
 // aggregateRows is simoneAggregateTable.
 type aggregateRows struct{ h *Host }
 
@@ -77,11 +81,11 @@ func (t aggregateRows) Value(column uint32, index mib.OID) mib.Value {
 	case mib.ColumnAggregateMax:
 		return mib.Decimal(a.max)
 	case mib.ColumnAggregateMean:
-		return mib.Decimal(a.mean)
+		return mib.Rounded(a.mean, computedDigits)
 	case mib.ColumnAggregateDeviation:
-		return mib.Decimal(a.dev)
+		return mib.Rounded(a.dev, computedDigits)
 	case mib.ColumnAggregateSum:
-		return mib.Decimal(a.sum)
+		return mib.Rounded(a.sum, computedDigits)
 	case mib.ColumnAggregateP50:
 		return mib.Decimal(a.p50)
 	case mib.ColumnAggregateP90:

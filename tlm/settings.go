@@ -100,7 +100,7 @@ func knobs() []knob {
 			},
 		},
 		{mib.SimoneReconfigChurn,
-			func(s *reconfig.Settings) mib.Value { return mib.Unsigned(int(s.Churn*100 + 0.5)) },
+			func(s *reconfig.Settings) mib.Value { return mib.Unsigned(max(int(s.Churn*100+0.5), 1)) },
 			func(s *reconfig.Settings, v mib.Value) error { s.Churn = float64(v.Uint) / 100; return nil },
 		},
 		count(mib.SimoneReconfigIlmsMin, func(s *reconfig.Settings) *int { return &s.MinILMs }),

@@ -60,7 +60,7 @@ func (r roundRows) Value(column uint32, index mib.OID) mib.Value {
 		n, _ := r.m.conductor.Node(c.ID)
 		return mib.Text(n.Name)
 	case last(mib.SimoneRoundTemperature):
-		return mib.Decimal(c.Temperature)
+		return mib.Temperature(c.Temperature)
 	case last(mib.SimoneRoundSupportCount):
 		return mib.Unsigned(c.Nodes)
 	case last(mib.SimoneRoundVerdict):
@@ -71,7 +71,7 @@ func (r roundRows) Value(column uint32, index mib.OID) mib.Value {
 	}
 	switch column {
 	case last(mib.SimoneRoundWeighted):
-		return mib.Decimal(seen.Report.Weighted)
+		return mib.Temperature(seen.Report.Weighted)
 	case last(mib.SimoneRoundUtilisation):
 		return mib.Hundredths(100 * seen.Report.Utilisation)
 	case last(mib.SimoneRoundAge):
@@ -127,9 +127,9 @@ func (r treeRows) Value(column uint32, index mib.OID) mib.Value {
 	case last(mib.SimoneTreeLevel):
 		return mib.Gauge(level)
 	case last(mib.SimoneTreeTemperature):
-		return mib.Decimal(c.Report.Temperature)
+		return mib.Temperature(c.Report.Temperature)
 	case last(mib.SimoneTreeWeighted):
-		return mib.Decimal(c.Report.Weighted)
+		return mib.Temperature(c.Report.Weighted)
 	case last(mib.SimoneTreeIntrusion):
 		return mib.Hundredths(c.Report.Intrusion)
 	case last(mib.SimoneTreeUtilisation):
