@@ -20,8 +20,11 @@ type device struct {
 	name    string
 	address netip.AddrPort
 
-	mu   sync.Mutex // guards seen
+	stop func() // ends it; it can be started again
+
+	mu   sync.Mutex // guards the fields below
 	seen []asked
+	sets int
 }
 
 // asked is one GET.
@@ -30,36 +33,48 @@ type asked struct {
 	at time.Time
 }
 
-// newDevice starts a device, which runs to the end of the test.
-func newDevice(tb testing.TB, name string, at netip.Addr) *device {
+// start has a device answer, to the end of the test or until it is stopped.
+func (d *device) start(tb testing.TB) {
 	tb.Helper()
-	d := &device{name: name, address: netip.AddrPortFrom(at, agentPort)}
 	r, err := responder.New(responder.Config{
 		Listen: d.address.String(), Communities: []responder.Community{{Name: "all", Secret: "private"}},
 		Observe: func(o responder.Observation) {
-			if o.Verb == mib.VerbGet {
-				d.mu.Lock()
-				defer d.mu.Unlock()
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			switch o.Verb {
+			case mib.VerbGet:
 				d.seen = append(d.seen, asked{o.Source, o.Received})
+			case mib.VerbSet:
+				d.sets++
 			}
 		},
 	}, mib.NewTree())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := r.RegisterSystem(responder.System{Descr: "a device", Started: time.Now(), Name: name, Services: 72}); err != nil {
+	if err := r.RegisterSystem(responder.System{Descr: "a device", Started: time.Now(), Name: d.name, Services: 72}); err != nil {
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	tb.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			tb.Errorf("device %s: %v", name, err)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := r.Run(ctx); err != nil {
+			tb.Errorf("device %s: %v", d.name, err)
 		}
-	})
-	return d
+	}()
+	d.stop = func() {
+		cancel()
+		<-ended
+	}
+	tb.Cleanup(d.stop)
+}
+
+// writes is how many SETs it was sent.
+func (d *device) writes() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.sets
 }
 
 // devices starts n devices, and puts them into the TLM's inventory.
@@ -72,7 +87,8 @@ func (tr *tree) devices(t *testing.T, n int) []*device {
 	var all []*device
 	inventory := "\nnodes:\n"
 	for i := range n {
-		d := newDevice(t, fmt.Sprintf("d%d", i+1), at)
+		d := &device{name: fmt.Sprintf("d%d", i+1), address: netip.AddrPortFrom(at, agentPort)}
+		d.start(t)
 		inventory += fmt.Sprintf("  - {name: %s, address: %q, kind: device, profile: system}\n", d.name, d.address)
 		all = append(all, d)
 		tr.witnesses[d.name] = d
