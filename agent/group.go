@@ -74,10 +74,14 @@ func (n *Node) testSet(vars []mib.Variable) (mib.Txn, *mib.SetError) {
 		if o == nil {
 			return nil, mib.Refuse(mib.NotWritable, i, "%v cannot be written", v.Name)
 		}
-		switch {
-		case o.OID.Equal(mib.SimoneNodeMetricPeriod):
+		if o.OID.Equal(mib.SimoneNodeMetricPeriod) {
 			x.period = time.Duration(v.Value.Uint) * time.Millisecond
 			continue
+		}
+		if n.Role() == mib.RoleTLM {
+			return nil, mib.Refuse(mib.NotWritable, i, "%s: this node is the top-level manager, and nobody's child: take it off the list of the manager that announces itself here", o.Name)
+		}
+		switch {
 		case o.OID.Equal(mib.SimoneNodeEpoch):
 			e, err := mib.ParseEpoch(v.Value.Bytes)
 			if err != nil {

@@ -193,6 +193,35 @@ func TestNodeRefusesPlaces(t *testing.T) {
 	}
 }
 
+// The TLM has no parent: whoever has it on its list by mistake does not make
+// it its child.
+func TestTheTopIsNobodysChild(t *testing.T) {
+	n := mustNode(t, NodeOptions{Role: mib.RoleTLM})
+	tree := mustTree(t, n)
+	if err := n.SetPlace(Place{ID: 1, Path: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	before := n.Place()
+	epoch := mib.Octets(mib.Epoch{9 << 16}.Append(nil))
+	period := set(mib.SimoneNodeMetricPeriod, mib.Gauge(700))
+	for _, vars := range [][]mib.Variable{
+		{period, set(mib.SimoneNodeEpoch, epoch)},
+		{period, set(mib.SimoneNodeParentId, mib.Gauge(7)), set(mib.SimoneNodeEpoch, epoch)},
+		{period, set(mib.SimoneNodeEpoch, epoch), set(mib.SimoneNodeId, mib.Gauge(9))},
+	} {
+		e := tree.Set(vars)
+		if e == nil || e.Status != mib.NotWritable || e.Index != 1 || !strings.Contains(e.Reason, "nobody's child") {
+			t.Errorf("SET of %v: %v", vars, e)
+		}
+	}
+	if n.Place() != before {
+		t.Errorf("place is now %+v", n.Place())
+	}
+	if e := tree.Set([]mib.Variable{period}); e != nil {
+		t.Errorf("the period cannot be set: %v", e)
+	}
+}
+
 func TestNodeMetricPeriod(t *testing.T) {
 	n := mustNode(t, NodeOptions{})
 	tree := mustTree(t, n)
