@@ -42,6 +42,7 @@ const (
 	PollWaiting PollStatus = 1
 	PollUp      PollStatus = 2
 	PollFailing PollStatus = 3
+	PollStopped PollStatus = 4 // only the TLM knows
 )
 
 func (s PollStatus) String() string { return label(SimoneSupportOperStatus, int32(s)) }

@@ -131,7 +131,7 @@ func (v *inventory) malformed(source netip.AddrPort, err error) {
 func (v *inventory) left(uuid string) {
 	v.mu.Lock()
 	if len(v.leaving) < maxWaiting {
-		v.leaving[uuid] = true
+		v.leaving[uuid] = v.m.clock.Now()
 	}
 	v.mu.Unlock()
 	v.kick()
@@ -141,13 +141,23 @@ func (v *inventory) left(uuid string) {
 func (v *inventory) hearAnnounced(ctx context.Context) error {
 	v.mu.Lock()
 	waiting, leaving := v.waiting, v.leaving
-	v.waiting, v.leaving = make(map[string]announcement), make(map[string]bool)
+	v.waiting, v.leaving = make(map[string]announcement), make(map[string]reconfig.Instant)
 	v.mu.Unlock()
 
 	for _, uuid := range slices.Sorted(maps.Keys(leaving)) {
+		n, ok := v.index.byUUID(uuid)
+		if !ok || n.ID == selfID {
+			continue
+		}
+		if v.m.latest.stop(n.ID, leaving[uuid]) {
+			v.m.tell(reconfig.Entry{
+				At: leaving[uuid], Kind: reconfig.KindLeft, Node: n.ID,
+				Seen: n.Name + " says that it stops", Outcome: "it stays in the inventory",
+			})
+		}
 		// Only an ILM need not be waited for; a leaf that stops is silent,
 		// and not forgotten.
-		if n, ok := v.index.byUUID(uuid); ok && n.Wanted {
+		if n.Wanted {
 			if err := v.m.conductor.Silent(ctx, n.ID); err != nil {
 				return err
 			}
@@ -231,6 +241,9 @@ func (v *inventory) joinAnnounced(ctx context.Context, a announcement, who ident
 	}
 	if err := v.join(ctx, n, who.active); err != nil {
 		return err
+	}
+	if now, ok := v.index.byUUID(a.uuid); ok {
+		v.m.latest.back(now.ID)
 	}
 	v.mu.Lock()
 	delete(v.refusals, a.uuid)

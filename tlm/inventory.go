@@ -50,9 +50,9 @@ type inventory struct {
 
 	// mu guards the fields below.
 	mu       sync.Mutex
-	waiting  map[string]announcement // by UUID
-	leaving  map[string]bool         // UUIDs that said so
-	refusals map[string]string       // by UUID: what was alerted
+	waiting  map[string]announcement     // by UUID
+	leaving  map[string]reconfig.Instant // UUIDs that said so, and when
+	refusals map[string]string           // by UUID: what was alerted
 
 	lastMalformed string // what was logged last of announcements that cannot be read
 }
@@ -74,7 +74,7 @@ func newInventory(m *Manager) *inventory {
 		again:   make(chan struct{}, 1),
 		index:   newIndex(m.conductor),
 		entries: make(map[string]*listed),
-		waiting: make(map[string]announcement), leaving: make(map[string]bool), refusals: make(map[string]string),
+		waiting: make(map[string]announcement), leaving: make(map[string]reconfig.Instant), refusals: make(map[string]string),
 	}
 }
 
@@ -374,7 +374,11 @@ func (v *inventory) refuse(uuid, format string, args ...any) {
 // alert tells people of something that needs them.
 func (m *Manager) alert(text string) {
 	m.log.Warn(text)
-	e := reconfig.Entry{At: m.clock.Now(), Kind: reconfig.KindJoined, Seen: text, Outcome: "refused"}
+	m.tell(reconfig.Entry{At: m.clock.Now(), Kind: reconfig.KindJoined, Seen: text, Outcome: "refused"})
+}
+
+// tell puts an entry of the TLM's own into the event table.
+func (m *Manager) tell(e reconfig.Entry) {
 	if err := m.store.AddEntries([]reconfig.Entry{e}); err != nil {
 		m.log.Error("event not stored", "err", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -310,6 +311,64 @@ func TestAnILMThatLeavesIsNotWaitedFor(t *testing.T) {
 		}
 		if _, ok := w.named("ilm"); !ok {
 			t.Error("it was forgotten")
+		}
+	})
+}
+
+// A leaf that is stopped on purpose looks it, until it is back.
+func TestALeafThatLeavesHasStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		const address = "127.0.2.2:161"
+		n := w.addLeaf("leaf", address)
+		w.start()
+		if !w.announce(n) {
+			t.Fatal("not accepted")
+		}
+		id := w.mustNamed("leaf").ID
+		check := func(when string, want mib.PollStatus, goodbyes int) {
+			t.Helper()
+			if got := w.tree.Get(mib.SimoneNameOperStatus.Append(uint32(id))); got.Int != int64(want) {
+				t.Errorf("%s: status %v, want %v", when, mib.PollStatus(got.Int), want)
+			}
+			if got := w.kinds()[reconfig.KindLeft]; got != goodbyes {
+				t.Errorf("%s: %d events of its leaving, want %d", when, got, goodbyes)
+			}
+		}
+		leave := func() {
+			w.Notified(somewhere, mib.SimoneNodeLeaving, announcementOf(n)[:2])
+			w.net.put(address, nil)
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(20 * time.Second)
+		check("in the beginning", mib.PollUp, 0)
+
+		leave()
+		check("after its goodbye", mib.PollStopped, 1)
+		leave() // the inform was repeated
+		time.Sleep(20 * time.Second)
+		check("later", mib.PollStopped, 1)
+
+		w.addLeaf("leaf", address)
+		time.Sleep(20 * time.Second)
+		check("back by itself", mib.PollUp, 1)
+
+		leave()
+		check("after the second goodbye", mib.PollStopped, 2)
+		w.addLeaf("leaf", address)
+		if !w.announce(n) {
+			t.Fatal("not accepted")
+		}
+		time.Sleep(time.Second)
+		check("announced again", mib.PollUp, 2)
+		w.net.put(address, nil)
+		time.Sleep(20 * time.Second)
+		check("fallen silent", mib.PollFailing, 2)
+
+		if e := w.events(); !slices.ContainsFunc(e, func(e Entry) bool {
+			return Sentence(e.Entry) == fmt.Sprintf("left: node %d (seen: leaf says that it stops; outcome: it stays in the inventory)", id)
+		}) {
+			t.Errorf("events %+v", e)
 		}
 	})
 }

@@ -10,11 +10,12 @@ import (
 	"simone/reconfig"
 )
 
-// latest knows the newest sample of each node.
+// latest knows the newest sample of each node, and who has said that it stops.
 type latest struct {
-	// mu guards the field below.
+	// mu guards the fields below.
 	mu      sync.Mutex
 	samples map[mib.NodeID]lastSample
+	stopped map[mib.NodeID]reconfig.Instant // nodes that said so, and when
 }
 
 type lastSample struct {
@@ -22,7 +23,9 @@ type lastSample struct {
 	at   reconfig.Instant
 }
 
-func newLatest() *latest { return &latest{samples: make(map[mib.NodeID]lastSample)} }
+func newLatest() *latest {
+	return &latest{samples: make(map[mib.NodeID]lastSample), stopped: make(map[mib.NodeID]reconfig.Instant)}
+}
 
 // load takes the newest samples that the store has.
 func (l *latest) load(c *manager.Conductor, s Store) error {
@@ -46,7 +49,40 @@ func (l *latest) put(s reconfig.Stored) bool {
 		return false
 	}
 	l.samples[s.Node] = lastSample{s.Slot, s.At}
+	if at, ok := l.stopped[s.Node]; ok && s.At > at.Add(lastWords) {
+		delete(l.stopped, s.Node)
+	}
 	return true
+}
+
+// lastWords is by how much the instants of a node's last sample, which went
+// through other hands, and of its goodbye may be in the wrong order.
+const lastWords = time.Second
+
+// stop notes that a node has said that it stops. It reports false if it had
+// said so already, and was not back since.
+func (l *latest) stop(id mib.NodeID, at reconfig.Instant) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, said := l.stopped[id]; said {
+		return false
+	}
+	l.stopped[id] = at
+	return true
+}
+
+// back notes that a node is there again.
+func (l *latest) back(id mib.NodeID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.stopped, id)
+}
+
+func (l *latest) hasStopped(id mib.NodeID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, said := l.stopped[id]
+	return said
 }
 
 // of is when the node's newest sample was taken; 0: never.
@@ -65,6 +101,11 @@ func (l *latest) forget(known func(mib.NodeID) bool) {
 			delete(l.samples, id)
 		}
 	}
+	for id := range l.stopped {
+		if !known(id) {
+			delete(l.stopped, id)
+		}
+	}
 }
 
 // missedIntervals without a sample make a node count as failing: two for
@@ -72,12 +113,14 @@ func (l *latest) forget(known func(mib.NodeID) bool) {
 const missedIntervals = 3
 
 // status is what came of the polls of a node, as far as the samples tell that
-// have come up. interval is that of nodes without their own.
+// have come up, and whether it was stopped. interval is that of nodes without their own.
 func (l *latest) status(n reconfig.Node, interval time.Duration, now reconfig.Instant) mib.PollStatus {
 	if n.Interval > 0 {
 		interval = n.Interval
 	}
 	switch at := l.of(n.ID); {
+	case l.hasStopped(n.ID):
+		return mib.PollStopped
 	case at == 0:
 		return mib.PollWaiting
 	case now.Sub(at) > missedIntervals*interval:
