@@ -171,7 +171,7 @@ func TestLiveRefusals(t *testing.T) {
 	free := tr.base.Next().Next().String() + ":1161"
 	other := filepath.Join(tr.dir, "other")
 	file := func(name, change, to string) string {
-		text, err := os.ReadFile(shipped(name))
+		text, err := os.ReadFile(shipped(t, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,8 +199,8 @@ func TestLiveRefusals(t *testing.T) {
 			[]string{tr.tlm().address.String(), "in use", "set listen to another"}},
 		{"foreign address", "simoned", []string{"-set", "listen=192.0.2.1:1161", "-set", "state=" + other}, 1,
 			[]string{"192.0.2.1:1161", "set listen to an address of this machine"}},
-		{"good node", "simoned", []string{"-check", "-config", shipped("simoned.yaml")}, 0, []string{"the configuration is valid"}},
-		{"good TLM", "simone-tlm", []string{"-check", "-config", shipped("tlm.yaml")}, 0, []string{"the configuration is valid"}},
+		{"good node", "simoned", []string{"-check", "-config", shipped(t, "simoned.yaml")}, 0, []string{"the configuration is valid"}},
+		{"good TLM", "simone-tlm", []string{"-check", "-config", shipped(t, "tlm.yaml")}, 0, []string{"the configuration is valid"}},
 		{"typo", "simone-tlm", []string{"-check", "-config", file("tlm.yaml", "\ntrigger:", "\ntriger:")}, 1,
 			[]string{"tlm.yaml:", "triger", `did you mean "trigger"?`}},
 		{"order of thresholds", "simone-tlm", []string{"-check", "-config", file("tlm.yaml", "split: 17.5 ", "split: 0.01 ")}, 1,

@@ -63,10 +63,7 @@ func TestLiveTlmKilled(t *testing.T) {
 	chance := rand.New(rand.NewPCG(*seedFlag, 0))
 	tr := plant(t, 6, poll, "tlm:ilms.min=2")
 	devices := tr.devices(t, 8)
-	all := []string{"tlm", "n2", "n3", "n4", "n5", "n6", "n7"}
-	for _, d := range devices {
-		all = append(all, d.name)
-	}
+	all := tr.everybody(devices)
 	tr.start()
 	eventually(t, patience, "the tree forms", tr.settled(all...))
 

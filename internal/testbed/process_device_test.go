@@ -5,7 +5,9 @@ package testbed
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -96,6 +98,15 @@ func (tr *tree) devices(t *testing.T, n int) []*device {
 	}
 	tr.configure("tlm", replacing(t, "\nnodes: []\n", inventory))
 	return all
+}
+
+// everybody is the names of a tree's members and of its devices.
+func (tr *tree) everybody(devices []*device) []string {
+	names := slices.Collect(maps.Keys(tr.members))
+	for _, d := range devices {
+		names = append(names, d.name)
+	}
+	return names
 }
 
 // polls gives the GETs since a time, oldest first.

@@ -14,6 +14,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	// go test keeps results until what the tests are made of changes; that is
+	// to be the daemons too.
+	_ "simone/internal/app/node"
+	_ "simone/internal/app/top"
 )
 
 // TestMain gives the tests a directory for binaries, and takes it away.
@@ -52,7 +57,14 @@ func binary(tb testing.TB, name string) string {
 }
 
 // shipped is the path of a file in configs/.
-func shipped(name string) string { return filepath.Join("..", "..", "configs", name) }
+func shipped(tb testing.TB, name string) string {
+	tb.Helper()
+	path := filepath.Join("..", "..", "configs", name)
+	if _, err := os.Stat(path); err != nil { // go test notes that too
+		tb.Fatal(err)
+	}
+	return path
+}
 
 // logBuffer collects what a process writes, from all its lives.
 type logBuffer struct {
