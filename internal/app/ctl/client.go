@@ -97,7 +97,11 @@ func resolve(ctx context.Context, address string) (endpoint, error) {
 
 // withPort adds the default port to an address without one.
 func withPort(address string) string {
-	if a, err := netip.ParseAddr(strings.Trim(address, "[]")); err == nil {
+	bare := address
+	if inner, ok := strings.CutPrefix(address, "["); ok {
+		bare, _ = strings.CutSuffix(inner, "]")
+	}
+	if a, err := netip.ParseAddr(bare); err == nil && (bare == address || address == "["+bare+"]") {
 		return netip.AddrPortFrom(a, DefaultPort).String()
 	}
 	if address != "" && !strings.ContainsAny(address, ":[]") {
@@ -132,8 +136,8 @@ func (c *client) ask(ctx context.Context, to endpoint, req mib.Request) (mib.Res
 func (c *client) silence(to endpoint) *Failure {
 	return &Failure{
 		Code: ExitUnreachable,
-		Err: fmt.Errorf("nobody answers at %v (%d attempts of %v): %w",
-			to, 1+c.retries, c.timeout, mib.ErrTimeout),
+		Err: fmt.Errorf("nobody answers at %v (%s of %v): %w",
+			to, count(1+c.retries, "attempt"), c.timeout, mib.ErrTimeout),
 		Hint: "is simoned or simone-tlm running there? check --address; a wrong community gets no answer either: " +
 			"check --community (SIMONE_COMMUNITY)",
 	}
@@ -226,14 +230,31 @@ func (c *client) refused(ctx context.Context, to endpoint, resp mib.Response, va
 	}
 	name := mib.NameOf(at)
 	err := fmt.Errorf("%v refuses to set %s: %v", to, name, resp.Status)
-	// It may be about another SET, long ago; then it says nothing of this
-	// object.
-	if g, failure := c.group(ctx, to, mib.SimoneIlmError); failure == nil {
-		if why := g.text(mib.SimoneIlmError); strings.Contains(why, strings.TrimSuffix(name, ".0")) {
-			err = fmt.Errorf("%w: %s", err, why)
-		}
+	hint := statusHint(resp.Status)
+	if why := c.reason(ctx, to, resp.Status, name); why != "" {
+		err, hint = fmt.Errorf("%w: %s", err, why), ""
 	}
-	return &Failure{Code: ExitFailed, Err: err, Hint: statusHint(resp.Status)}
+	return &Failure{Code: ExitFailed, Err: err, Hint: hint}
+}
+
+// reason reads why an agent has just refused a SET, from simoneIlmError. What
+// stands there may be about another SET, long ago: it counts if it is about
+// this object, and if the object's handler came to judge the SET at all.
+func (c *client) reason(ctx context.Context, to endpoint, status mib.ErrorStatus, name string) string {
+	switch status {
+	case mib.WrongValue, mib.InconsistentValue, mib.ResourceUnavailable, mib.CommitFailed:
+	default:
+		return ""
+	}
+	g, err := c.group(ctx, to, mib.SimoneIlmError)
+	if err != nil {
+		return ""
+	}
+	why, about := strings.CutPrefix(g.text(mib.SimoneIlmError), name+": ")
+	if !about {
+		return ""
+	}
+	return why
 }
 
 func statusHint(s mib.ErrorStatus) string {

@@ -112,14 +112,14 @@ func (p *page) event(e Event) {
 		line += " to " + who(e.To, e.ToName)
 	}
 	p.linef("%s", line)
-	told := false
+	told := len(about) > 0 || e.From != 0 || e.To != 0
 	for _, why := range []struct{ name, text string }{{"seen", e.Seen}, {"expected", e.Expected}, {"outcome", e.Outcome}} {
 		if why.text != "" {
 			told = true
 			p.linef("       %-9s %s", why.name+":", why.text)
 		}
 	}
-	if !told && e.Node == 0 && e.Text != "" && e.Text != e.Kind {
+	if !told && e.Text != "" && e.Text != e.Kind {
 		p.linef("       %s", e.Text)
 	}
 }

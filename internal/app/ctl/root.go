@@ -30,7 +30,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer, extra ..
 // run is Main in given surroundings.
 func run(ctx context.Context, o *options, args []string, extra ...*cobra.Command) error {
 	root := newRoot(o, extra...)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would stand for those of the process
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return nil

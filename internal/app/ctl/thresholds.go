@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -74,8 +75,11 @@ func thresholdWrites(args []string) ([]write, error) {
 			return nil, usage(how, "%q is not NAME=VALUE", a)
 		}
 		object, ok := objects[name]
-		if !ok {
+		switch {
+		case !ok:
 			return nil, usage(how, "there is no threshold %q", name)
+		case slices.ContainsFunc(writes, func(w write) bool { return w.object.Equal(object) }):
+			return nil, usage("give it once", "threshold %s is there twice", name)
 		}
 		v := mib.Text(value)
 		if f, err := mib.ParseDecimal(v); err != nil {
@@ -83,7 +87,6 @@ func thresholdWrites(args []string) ([]write, error) {
 		} else if f < 0 {
 			return nil, usage(how, "threshold %s: %s is negative", name, value)
 		}
-		delete(objects, name) // a second one would be a slip
 		writes = append(writes, write{object, v})
 	}
 	return writes, nil

@@ -183,9 +183,11 @@ func (p *page) manager(b *Branch) string {
 		parts = append(parts, "util "+unit(b.Utilisation, "%"))
 	}
 	if b.Level == 0 && len(b.Branches) > 0 {
-		parts = append(parts, count(len(b.Branches), "ILM"))
+		ilms, leaves := b.below()
+		parts = append(parts, count(ilms, "ILM"), count(leaves, "other node"))
+	} else {
+		parts = append(parts, count(int(b.Nodes), "node"))
 	}
-	parts = append(parts, count(int(b.Nodes), "node"))
 	if b.RTT != nil {
 		parts = append(parts, "rtt "+unit(b.RTT, "ms"))
 	}
@@ -206,4 +208,22 @@ func (p *page) leaf(s Support) string {
 		parts = append(parts, unit(s.RTT, "ms"))
 	}
 	return strings.Join(parts, "  ")
+}
+
+// below counts the managers and the other nodes of a whole subtree, as far as
+// lists could be read. A node that is moving stands in two lists.
+func (b *Branch) below() (managers, leaves int) {
+	seen := make(map[mib.NodeID]bool)
+	var visit func(*Branch)
+	visit = func(b *Branch) {
+		for _, s := range b.Leaves {
+			seen[s.ID] = true
+		}
+		for _, x := range b.Branches {
+			managers++
+			visit(x)
+		}
+	}
+	visit(b)
+	return managers, len(seen)
 }
