@@ -66,7 +66,7 @@ func TestSetReconfig(t *testing.T) {
 		{name: "maximum below the minimum", vars: []mib.Variable{set(minILMs, mib.Gauge(3)), set(maxILMs, mib.Gauge(2))}, status: mib.InconsistentValue, index: 1, reason: "between 3 and 2", object: minILMs, want: "1"},
 		{name: "weighted", vars: []mib.Variable{set(mib.SimoneReconfigWeighted, mib.Truth(true))}, object: mib.SimoneReconfigWeighted, want: "true"},
 		{name: "probe interval", vars: []mib.Variable{set(mib.SimoneReconfigProbeInterval, mib.Gauge(250))}, object: mib.SimoneReconfigProbeInterval, want: "250"},
-		{name: "probe interval that is too short", vars: []mib.Variable{set(mib.SimoneReconfigProbeInterval, mib.Gauge(10))}, status: mib.WrongValue, reason: "50 to 3600000", object: mib.SimoneReconfigProbeInterval, want: "500"},
+		{name: "probe interval that is too short", vars: []mib.Variable{set(mib.SimoneReconfigProbeInterval, mib.Gauge(9))}, status: mib.WrongValue, reason: "10 to 3600000", object: mib.SimoneReconfigProbeInterval, want: "500"},
 		{name: "probe misses", vars: []mib.Variable{set(mib.SimoneReconfigProbeMisses, mib.Gauge(5))}, object: mib.SimoneReconfigProbeMisses, want: "5"},
 		{name: "no misses", vars: []mib.Variable{set(mib.SimoneReconfigProbeMisses, mib.Gauge(0))}, status: mib.WrongValue, reason: "1 to 100", object: mib.SimoneReconfigProbeMisses, want: "3"},
 		{name: "drain", vars: []mib.Variable{set(mib.SimoneReconfigDrain, mib.Gauge(2))}, object: mib.SimoneReconfigDrain, want: "0"},

@@ -122,7 +122,7 @@ name: top
 poll: 500ms
 thresholds: {split: 20}
 temperature: 0.2*I + L
-churn: 0
+churn: 1
 ilms:
 candidate: false
 nodes:
@@ -142,7 +142,7 @@ nodes:
 	want.Poll = Duration(500 * time.Millisecond)
 	want.Thresholds.Split = 20
 	want.Temperature.Expression = "0.2*I + L"
-	want.Churn = 0
+	want.Churn = 1
 	want.Nodes = []Inventory{
 		{Name: "a", Address: "10.0.0.1:161", Kind: "device", Zone: "default"},
 		{Name: "b", Address: "b.example.net:1161", Kind: "node", Zone: "default", Candidate: true, Interval: Duration(time.Minute)},
@@ -189,6 +189,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"threshold equal", "thresholds: {split: 500}", []string{"thresholds.migrate: 500 is not above split (500)"}},
 		{"threshold negative", "thresholds: {merge: -1}", []string{"thresholds.merge: -1 is not a positive number"}},
 		{"churn", "churn: 10", []string{"churn: 10 is no share"}},
+		{"churn of nothing", "churn: 0", []string{":1:8: churn: 0 is no share; write a number above 0", "mode: fixed"}},
 		{"ilms", "ilms: {min: 3, max: 2}", []string{"ilms.max: 2 is below min (3)"}},
 		{"start", "ilms: {min: 3}", []string{"ilms.start: 2 is not from min (3) to the number of candidates"}},
 		{"policy to come", "policy: balance", []string{"policy: balance comes with a later release; write paper"}},

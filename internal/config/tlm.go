@@ -51,8 +51,8 @@ type TLM struct {
 	// ILMs bounds the number of intermediate-level managers.
 	ILMs ILMs `yaml:"ilms" reload:"now"`
 
-	// Churn is the most of all nodes that one round may move, 0 to 1; one
-	// ILM's whole list may always move.
+	// Churn is the most of all nodes that one round may move, above 0 and
+	// up to 1; one ILM's whole list may always move.
 	Churn float64 `yaml:"churn" reload:"now"`
 
 	// MigrateTarget is where migrate moves to: any node that policy paper
@@ -138,8 +138,8 @@ func (t *TLM) problems() Problems {
 	checkPolicy(&ps, t.Policy)
 	checkChoice(&ps, "mode", t.Mode, "automatic", "fixed")
 	checkChoice(&ps, "migrate_target", t.MigrateTarget, "any", "coldest")
-	if !(t.Churn >= 0 && t.Churn <= 1) {
-		ps.add("churn", "%v is no share; write a number from 0 to 1, for example 0.1 for a tenth of the nodes per round", t.Churn)
+	if !(t.Churn > 0 && t.Churn <= 1) {
+		ps.add("churn", "%v is no share; write a number above 0 and up to 1, for example 0.1 for a tenth of the nodes per round; mode: fixed stops planned moves", t.Churn)
 	}
 	ps.under("ilms", t.ILMs.problems())
 	ps.under("nodes", t.inventoryProblems(t.Nodes))
