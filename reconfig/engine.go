@@ -267,7 +267,7 @@ func (e *Engine) restarted(ev Restarted) {
 		e.touch(id)
 	}
 	e.nextRound = e.now.Add(e.settings.Trigger)
-	e.formBy = e.now.Add(e.settings.Trigger)
+	e.formBy = e.now.Add(e.formTime())
 	e.raiseTerm(e.state.Meta.Term + jump)
 }
 

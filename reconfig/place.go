@@ -3,6 +3,7 @@ package reconfig
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"simone/mib"
 )
@@ -218,6 +219,13 @@ func (e *Engine) forming() bool {
 	return !e.formed
 }
 
+// formTime is how long nodes wait at most for ILMs that are being promoted: a
+// promotion takes a few writes to the new ILM's disk, each of which may have
+// to be repeated.
+func (e *Engine) formTime() time.Duration {
+	return e.settings.Trigger + 2*time.Duration(e.settings.Misses)*e.settings.Probe
+}
+
 // assign gives a node its first owner. Nobody polls it yet, so there is
 // nothing to hand over.
 func (e *Engine) assign(n *Node, to mib.NodeID) {
@@ -302,7 +310,7 @@ func (e *Engine) ensureILMs() {
 			return
 		}
 		if !e.formed { // nodes may come long after this manager has started
-			e.formBy = e.now.Add(e.settings.Trigger)
+			e.formBy = e.now.Add(e.formTime())
 		}
 		e.promote(id)
 		active++
