@@ -73,10 +73,11 @@ func (c *control) test(vars []mib.Variable) (mib.Txn, *mib.SetError) {
 	if refused != nil {
 		return nil, refused
 	}
-	if w.fence < 0 { // simoneIlmTrigger alone
-		return &controlTxn{h: c.h, trigger: w.trigger}, nil
+	txn := &controlTxn{h: c.h, trigger: w.trigger, pace: w.takePace(c.h)}
+	if w.fence < 0 { // nothing of the list
+		return txn, nil
 	}
-	txn := &controlTxn{h: c.h, trigger: w.trigger, locked: true}
+	txn.locked = true
 	c.h.controlMu.Lock()
 	planned := false
 	defer func() {
@@ -148,11 +149,11 @@ func (h *Host) read(vars []mib.Variable) (*wish, *mib.SetError) {
 		if *at >= 0 {
 			return nil, mib.Refuse(mib.WrongValue, i, "%s stands there twice", mib.NameOf(v.Name))
 		}
-		*at, others = i, true
+		*at, others = i, others || !h.free(object)
 	}
 	if others && w.fence != 0 {
 		at := 0
-		for at < len(vars)-1 && vars[at].Name.HasPrefix(mib.SimoneIlmTrigger) {
+		for at < len(vars)-1 && h.free(vars[at].Name[:len(vars[at].Name)-1]) {
 			at++
 		}
 		return nil, mib.Refuse(mib.InconsistentValue, at,
@@ -342,8 +343,10 @@ type controlTxn struct {
 	h         *Host
 	change    *reconfig.ListChange // nil repeats what was done before
 	trigger   bool
-	locked    bool // it holds controlMu
+	pace      *pace // to be kept; nil: none
+	locked    bool  // it holds controlMu
 	committed bool
+	before    *pace // the pace that was kept before
 }
 
 // Commit implements mib.Txn.
@@ -354,6 +357,15 @@ func (x *controlTxn) Commit() *mib.SetError {
 		return e
 	}
 	x.committed = true
+	if x.pace != nil {
+		before, err := x.h.keepPace(*x.pace)
+		x.before = &before // also if it fails: it may yet happen
+		if err != nil {
+			e := mib.Refuse(mib.CommitFailed, 0, "%v", err)
+			x.h.refused(e)
+			return e
+		}
+	}
 	if x.trigger {
 		x.h.CloseWindow()
 		if x.h.cfg.Below != nil {
@@ -366,12 +378,17 @@ func (x *controlTxn) Commit() *mib.SetError {
 // Undo implements mib.Txn. A round that was triggered is not taken back.
 func (x *controlTxn) Undo() *mib.SetError {
 	defer x.Cleanup()
-	if !x.committed || x.change == nil {
-		return nil
+	var failed error
+	if x.before != nil {
+		_, failed = x.h.keepPace(*x.before)
+		x.before = nil
+	}
+	if x.committed && x.change != nil {
+		failed = errors.Join(failed, x.h.commit(x.change.Undo()))
 	}
 	x.committed = false
-	if err := x.h.commit(x.change.Undo()); err != nil {
-		return mib.Refuse(mib.UndoFailed, -1, "%v", err)
+	if failed != nil {
+		return mib.Refuse(mib.UndoFailed, -1, "%v", failed)
 	}
 	return nil
 }

@@ -88,6 +88,11 @@ type Config struct {
 	// the next start.
 	KeepTuning func(Tuning) error
 
+	// KeepPace makes the trigger period and the poll interval durable that
+	// came by SET, and calls Pace. It is for a node that nobody tells them,
+	// the TLM: they are then written without a fence. Nil for all others.
+	KeepPace func(trigger, interval time.Duration) error
+
 	// Slow, if set, delays the result worker before each result: a fault
 	// that demonstrations and tests inject. It is called by one goroutine.
 	Slow func() time.Duration
@@ -172,6 +177,7 @@ type Host struct {
 	measures  Measures
 	meter     *temperature.Meter
 	tuning    Tuning
+	pace      pace // until the parent says
 	counts    Counts
 	leaving   int // polls that are due and not handed to the poller yet
 	running   bool
@@ -221,6 +227,7 @@ func New(cfg Config) (*Host, error) {
 		nodes:     make(map[mib.NodeID]*rowState),
 		questions: make(map[string]question),
 		tuning:    cfg.Tuning,
+		pace:      pace{cfg.Trigger, cfg.Interval},
 	}
 	if h.meter, err = cfg.Tuning.meter(nil); err != nil {
 		return nil, fmt.Errorf("manager: %w", err)

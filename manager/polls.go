@@ -91,18 +91,18 @@ func (h *Host) windowEnds() reconfig.Instant {
 
 // triggerPeriod is how long a trigger window is. h.mu is held.
 func (h *Host) triggerPeriod() time.Duration {
-	if ms := h.list.Settings().TriggerMillis; ms > 0 {
+	if ms := h.list.Settings().TriggerMillis; ms > 0 && h.cfg.KeepPace == nil {
 		return time.Duration(ms) * time.Millisecond
 	}
-	return h.cfg.Trigger
+	return h.pace.trigger
 }
 
 // pollInterval is the interval of rows that name none. h.mu is held.
 func (h *Host) pollInterval() time.Duration {
-	if ms := h.list.Settings().PollMillis; ms > 0 {
+	if ms := h.list.Settings().PollMillis; ms > 0 && h.cfg.KeepPace == nil {
 		return time.Duration(ms) * time.Millisecond
 	}
-	return h.cfg.Interval
+	return h.pace.interval
 }
 
 // outgoing is a poll that is about to leave.

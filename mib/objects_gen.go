@@ -486,7 +486,7 @@ var objects = []Object{
 	{Name: "simoneReconfigIlmsMin", OID: SimoneReconfigIlmsMin, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32}, Units: "nodes"},
 	{Name: "simoneReconfigIlmsMax", OID: SimoneReconfigIlmsMax, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32}, Units: "nodes"},
 	{Name: "simoneReconfigWeighted", OID: SimoneReconfigWeighted, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "TruthValue", Type: TypeInteger, Enum: []Enumeration{{"true", 1}, {"false", 2}}}},
-	{Name: "simoneReconfigProbeInterval", OID: SimoneReconfigProbeInterval, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{50, 3600000}}}, Units: "milliseconds"},
+	{Name: "simoneReconfigProbeInterval", OID: SimoneReconfigProbeInterval, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{10, 3600000}}}, Units: "milliseconds"},
 	{Name: "simoneReconfigProbeMisses", OID: SimoneReconfigProbeMisses, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{1, 100}}}, Units: "probes"},
 	{Name: "simoneReconfigDrain", OID: SimoneReconfigDrain, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "SimoneNodeId", Type: TypeGauge32}},
 	{Name: "simoneReconfigUndrain", OID: SimoneReconfigUndrain, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "SimoneNodeId", Type: TypeGauge32}},

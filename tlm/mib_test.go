@@ -69,6 +69,10 @@ func TestSetReconfig(t *testing.T) {
 		{name: "probe interval that is too short", vars: []mib.Variable{set(mib.SimoneReconfigProbeInterval, mib.Gauge(9))}, status: mib.WrongValue, reason: "10 to 3600000", object: mib.SimoneReconfigProbeInterval, want: "500"},
 		{name: "probe misses", vars: []mib.Variable{set(mib.SimoneReconfigProbeMisses, mib.Gauge(5))}, object: mib.SimoneReconfigProbeMisses, want: "5"},
 		{name: "no misses", vars: []mib.Variable{set(mib.SimoneReconfigProbeMisses, mib.Gauge(0))}, status: mib.WrongValue, reason: "1 to 100", object: mib.SimoneReconfigProbeMisses, want: "3"},
+		{name: "trigger", vars: []mib.Variable{set(mib.SimoneIlmTriggerInterval, mib.Gauge(700))}, object: mib.SimoneIlmTriggerInterval, want: "700"},
+		{name: "trigger that is too short", vars: []mib.Variable{set(mib.SimoneIlmTriggerInterval, mib.Gauge(70))}, status: mib.WrongValue, reason: "100 to 86400000", object: mib.SimoneIlmTriggerInterval, want: "1000"},
+		{name: "poll interval, with a threshold", vars: []mib.Variable{set(split, mib.Text("30")), set(mib.SimoneIlmPollInterval, mib.Gauge(700))}, object: mib.SimoneIlmPollInterval, want: "700"},
+		{name: "poll interval, after a threshold that is refused", vars: []mib.Variable{set(split, mib.Text("0.01")), set(mib.SimoneIlmPollInterval, mib.Gauge(700))}, status: mib.InconsistentValue, reason: "out of order", object: mib.SimoneIlmPollInterval, want: "1000"},
 		{name: "drain", vars: []mib.Variable{set(mib.SimoneReconfigDrain, mib.Gauge(2))}, object: mib.SimoneReconfigDrain, want: "0"},
 		{name: "undrain", vars: []mib.Variable{set(mib.SimoneReconfigUndrain, mib.Gauge(2))}, object: mib.SimoneReconfigUndrain, want: "0"},
 		{name: "drain nobody", vars: []mib.Variable{set(mib.SimoneReconfigDrain, mib.Gauge(77))}, status: mib.WrongValue, reason: "there is no node 77", object: mib.SimoneReconfigDrain, want: "0"},
@@ -153,6 +157,61 @@ func (failing) Test([]mib.Variable) (mib.Txn, *mib.SetError) {
 	return mib.TxnFuncs{OnCommit: func() error { return errors.New("no") }}, nil
 }
 
+// What the TLM is told of its pace holds for the whole tree, over a restart,
+// and until the file says something new.
+func TestThePaceCanBeSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *config.TLM) { c.ILMs.Start = 1 })
+		n := w.addCandidate("ilm", "127.0.1.2:161", 2)
+		w.start()
+		if !w.announce(n) {
+			t.Fatal("not accepted")
+		}
+		time.Sleep(20 * time.Second)
+		check := func(when string, trigger, poll, split string) {
+			t.Helper()
+			time.Sleep(5 * time.Second)
+			s := w.Conductor().Settings()
+			if a, b := fmt.Sprint(s.Trigger.Milliseconds()), fmt.Sprint(s.Interval.Milliseconds()); a != trigger || b != poll {
+				t.Errorf("%s: the engine's are %s and %s, want %s and %s", when, a, b, trigger, poll)
+			}
+			if got := w.get(mib.SimoneThresholdSplit); got != split {
+				t.Errorf("%s: split %s, want %s", when, got, split)
+			}
+			ilm := w.net.trees["127.0.1.2:161"]
+			for name, tree := range map[string]*mib.Tree{"the TLM": w.tree, "the ILM": ilm} {
+				a, b := tree.Get(mib.Instance(mib.SimoneIlmTriggerInterval)), tree.Get(mib.Instance(mib.SimoneIlmPollInterval))
+				if a.String() != trigger || b.String() != poll {
+					t.Errorf("%s: %s has %v and %v, want %s and %s", when, name, a, b, trigger, poll)
+				}
+			}
+		}
+		check("in the beginning", "1000", "1000", "17.5")
+		if e := w.tree.Set([]mib.Variable{
+			set(mib.SimoneIlmTriggerInterval, mib.Gauge(2000)), set(mib.SimoneThresholdSplit, mib.Text("30")), set(mib.SimoneIlmPollInterval, mib.Gauge(500)),
+		}); e != nil {
+			t.Fatal(e)
+		}
+		check("after the SET", "2000", "500", "30")
+		w.restart()
+		check("after a restart", "2000", "500", "30")
+		next := *w.cfg
+		next.Trigger = config.Duration(3 * time.Second)
+		if err := w.Reload(&next); err != nil {
+			t.Fatal(err)
+		}
+		check("after a reload with another trigger", "3000", "500", "30")
+
+		w.settings.store = fullDisk{w.store}
+		e := w.tree.Set([]mib.Variable{set(mib.SimoneIlmTriggerInterval, mib.Gauge(400))})
+		if e == nil || e.Status != mib.CommitFailed || !strings.Contains(w.get(mib.SimoneIlmError), "no space left") {
+			t.Errorf("with a full disk: %v", e)
+		}
+		w.settings.store = w.store
+		check("after a SET that could not be kept", "3000", "500", "30")
+	})
+}
+
 func TestSetReconfigIsUndone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(c *config.TLM) { c.Nodes = []config.Inventory{node("n", "127.0.2.2:161")} })
@@ -166,10 +225,11 @@ func TestSetReconfigIsUndone(t *testing.T) {
 			set(mib.SimoneThresholdSplit, mib.Text("30")),
 			set(mib.SimoneReconfigDrain, mib.Gauge(2)),
 			set(mib.SimoneReconfigPaused, mib.Truth(true)),
+			set(mib.SimoneIlmTriggerInterval, mib.Gauge(5000)),
 			{Name: other.Append(1, 0), Value: mib.Integer(1)},
 		})
-		if e == nil || e.Status != mib.CommitFailed || e.Index != 3 {
-			t.Fatalf("got %v, want commitFailed at index 3", e)
+		if e == nil || e.Status != mib.CommitFailed || e.Index != 4 {
+			t.Fatalf("got %v, want commitFailed at index 4", e)
 		}
 		state, err := w.store.Load()
 		if err != nil {
@@ -178,6 +238,9 @@ func TestSetReconfigIsUndone(t *testing.T) {
 		kept, err := w.store.Settings()
 		if err != nil {
 			t.Fatal(err)
+		}
+		if got := w.get(mib.SimoneIlmTriggerInterval); got != "1000" {
+			t.Errorf("trigger %s, want 1000 as before", got)
 		}
 		if got := w.get(mib.SimoneThresholdSplit); got != "17.5" || state.Nodes[2].Drained || state.Meta.Paused || len(kept) != 0 {
 			t.Errorf("split %s, drained %v, paused %v, kept %v: want all as before", got, state.Nodes[2].Drained, state.Meta.Paused, kept)

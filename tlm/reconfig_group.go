@@ -1,6 +1,7 @@
 package tlm
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -87,6 +88,9 @@ func wishes() []struct {
 func (m *Manager) reconfigScalars() []mib.Scalar {
 	var scalars []mib.Scalar
 	for _, k := range m.settings.knobs {
+		if !k.object.HasPrefix(mib.SimoneReconfig) {
+			continue
+		}
 		scalars = append(scalars, mib.Scalar{OID: k.object, Read: func() mib.Value {
 			s := m.conductor.Settings()
 			return k.read(&s)
@@ -132,12 +136,12 @@ func ordered(object mib.OID) bool {
 
 // reconfigTxn is a tested SET of the group.
 type reconfigTxn struct {
-	m            *Manager
-	names        []string // of the variables
-	before, next reconfig.Settings
-	tuned        bool // some setting is written
-	asks         []ask
-	done         int // of asks
+	m      *Manager
+	names  []string                   // of the variables
+	writes []func(*reconfig.Settings) // of settings; they have passed the test
+	before *reconfig.Settings         // as they were when they were changed
+	asks   []ask
+	done   int // of asks
 }
 
 type ask struct {
@@ -149,8 +153,8 @@ type ask struct {
 // testReconfig tests a SET of the group. All variables have passed their
 // objects' syntax.
 func (m *Manager) testReconfig(vars []mib.Variable) (mib.Txn, *mib.SetError) {
-	before := m.conductor.Settings()
-	x := &reconfigTxn{m: m, before: before, next: before}
+	next := m.conductor.Settings()
+	x := &reconfigTxn{m: m}
 	bound := -1
 	for i, v := range vars {
 		x.names = append(x.names, mib.NameOf(v.Name))
@@ -164,10 +168,13 @@ func (m *Manager) testReconfig(vars []mib.Variable) (mib.Txn, *mib.SetError) {
 			if !k.object.Equal(object) {
 				continue
 			}
-			isKnob, x.tuned = true, true
-			if err := k.write(&x.next, v.Value); err != nil {
+			isKnob = true
+			if err := k.write(&next, v.Value); err != nil {
 				return nil, mib.Refuse(mib.WrongValue, i, "%s: %v", mib.NameOf(v.Name), err)
 			}
+			value := v.Value
+			value.Bytes = bytes.Clone(value.Bytes)
+			x.writes = append(x.writes, func(s *reconfig.Settings) { _ = k.write(s, value) })
 			if ordered(object) {
 				bound = i
 			}
@@ -191,7 +198,7 @@ func (m *Manager) testReconfig(vars []mib.Variable) (mib.Txn, *mib.SetError) {
 			x.asks = append(x.asks, a)
 		}
 	}
-	if err := x.next.Validate(); err != nil {
+	if err := next.Validate(); err != nil {
 		status := mib.InconsistentValue
 		if bound < 0 {
 			bound, status = len(vars)-1, mib.WrongValue
@@ -222,8 +229,16 @@ func (x *reconfigTxn) Commit() *mib.SetError {
 		x.m.host.Refused(e)
 		return e
 	}
-	if x.tuned {
-		if err := x.m.settings.change(ctx, x.next, x.m.conductor); err != nil {
+	if len(x.writes) > 0 {
+		// Of what holds now: another handler of the same SET may have changed
+		// the pace.
+		before := x.m.conductor.Settings()
+		next := before
+		for _, write := range x.writes {
+			write(&next)
+		}
+		x.before = &before
+		if err := x.m.settings.change(ctx, next, x.m.conductor); err != nil {
 			return failed(0, err)
 		}
 	}
@@ -250,8 +265,8 @@ func (x *reconfigTxn) Undo() *mib.SetError {
 			failed = mib.Refuse(mib.UndoFailed, a.index, "%v", err)
 		}
 	}
-	if x.tuned {
-		if err := x.m.settings.change(ctx, x.before, x.m.conductor); err != nil && failed == nil {
+	if x.before != nil {
+		if err := x.m.settings.change(ctx, *x.before, x.m.conductor); err != nil && failed == nil {
 			failed = mib.Refuse(mib.UndoFailed, 0, "%v", err)
 		}
 	}

@@ -48,7 +48,8 @@ type knob struct {
 	write func(*reconfig.Settings, mib.Value) error
 }
 
-// knobs lists the settings that can be SET.
+// knobs lists the settings that can be SET: those of simoneReconfig, and the
+// pace, which the own Host shows in simoneIlm.
 func knobs() []knob {
 	decimal := func(object mib.OID, field func(*reconfig.Settings) *float64) knob {
 		return knob{object,
@@ -73,6 +74,15 @@ func knobs() []knob {
 		return knob{object,
 			func(s *reconfig.Settings) mib.Value { return mib.Unsigned(*field(s)) },
 			func(s *reconfig.Settings, v mib.Value) error { *field(s) = int(v.Uint); return nil },
+		}
+	}
+	millis := func(object mib.OID, field func(*reconfig.Settings) *time.Duration) knob {
+		return knob{object,
+			func(s *reconfig.Settings) mib.Value { return mib.Millis(*field(s)) },
+			func(s *reconfig.Settings, v mib.Value) error {
+				*field(s) = time.Duration(v.Uint) * time.Millisecond
+				return nil
+			},
 		}
 	}
 	return []knob{
@@ -106,14 +116,10 @@ func knobs() []knob {
 		count(mib.SimoneReconfigIlmsMin, func(s *reconfig.Settings) *int { return &s.MinILMs }),
 		count(mib.SimoneReconfigIlmsMax, func(s *reconfig.Settings) *int { return &s.MaxILMs }),
 		truth(mib.SimoneReconfigWeighted, func(s *reconfig.Settings) *bool { return &s.Weighted }),
-		{mib.SimoneReconfigProbeInterval,
-			func(s *reconfig.Settings) mib.Value { return mib.Millis(s.Probe) },
-			func(s *reconfig.Settings, v mib.Value) error {
-				s.Probe = time.Duration(v.Uint) * time.Millisecond
-				return nil
-			},
-		},
+		millis(mib.SimoneReconfigProbeInterval, func(s *reconfig.Settings) *time.Duration { return &s.Probe }),
 		count(mib.SimoneReconfigProbeMisses, func(s *reconfig.Settings) *int { return &s.Misses }),
+		millis(mib.SimoneIlmTriggerInterval, func(s *reconfig.Settings) *time.Duration { return &s.Trigger }),
+		millis(mib.SimoneIlmPollInterval, func(s *reconfig.Settings) *time.Duration { return &s.Interval }),
 	}
 }
 

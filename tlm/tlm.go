@@ -116,7 +116,7 @@ func New(o Options) (*Manager, error) {
 		Node: o.Node, Store: o.Store, Poller: o.Poller, Clock: o.Clock, Logger: o.Logger,
 		Profiles: o.Profiles, HoldsCredential: o.HoldsCredential, Credential: credential,
 		LogRecords: o.Config.ILM.LogRecords, Incarnation: o.Incarnation,
-		Trigger: time.Duration(o.Config.Trigger), Interval: time.Duration(o.Config.Poll),
+		Trigger: m.settings.engine().Trigger, Interval: m.settings.engine().Interval, KeepPace: m.keepPace,
 		Tuning: m.settings.tuning(), KeepTuning: m.settings.keepTuning,
 		Slow: o.Slow, Below: below{m},
 	})
@@ -221,10 +221,26 @@ func (m *Manager) Reload(cfg *config.TLM) error {
 	if err := m.settings.reload(ctx, cfg, m.conductor, m.host); err != nil {
 		return fmt.Errorf("reload: %w", err)
 	}
+	now := m.settings.engine()
+	m.host.Pace(now.Trigger, now.Interval)
 	m.mu.Lock()
 	m.cfg = cfg
 	m.mu.Unlock()
 	m.inventory.kick()
+	return nil
+}
+
+// keepPace makes trigger period and poll interval durable that came by SET,
+// and then true for the engine, its ILMs and the own list.
+func (m *Manager) keepPace(trigger, interval time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	next := m.conductor.Settings()
+	next.Trigger, next.Interval = trigger, interval
+	if err := m.settings.change(ctx, next, m.conductor); err != nil {
+		return err
+	}
+	m.host.Pace(trigger, interval)
 	return nil
 }
 
