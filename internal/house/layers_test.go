@@ -47,7 +47,7 @@ var layers = []layer{
 }
 
 // testLibraries are what any test may use.
-var testLibraries = []string{"pgregory.net/rapid", "github.com/gosnmp/gosnmp"}
+var testLibraries = []string{"pgregory.net/rapid", "github.com/gosnmp/gosnmp", "github.com/posteo/go-agentx"}
 
 // never are imports that the order of the table would allow.
 var never = [][2]string{
