@@ -372,6 +372,9 @@ func TestTemperatureBySet(t *testing.T) {
 				if e == nil || e.Status != mib.WrongValue || e.Index != c.index || !strings.Contains(e.Reason, c.reason) {
 					t.Errorf("refused with %v; want wrongValue at variable %d saying %q", e, c.index+1, c.reason)
 				}
+				if got := b.read(t, mib.SimoneIlmError).String(); e != nil && got != e.Reason {
+					t.Errorf("simoneIlmError is %q", got)
+				}
 				if now, was := b.Tuning(), DefaultTuning(); now.STU != was.STU || now.WeightB != was.WeightB || now.Expression != "" {
 					t.Errorf("tuning is now %+v", now)
 				}

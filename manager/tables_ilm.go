@@ -16,7 +16,7 @@ func (h *Host) Register(tree *mib.Tree) error {
 	if err != nil {
 		return err
 	}
-	if err := tuning.Register(tree); err != nil {
+	if err := tree.Register(mib.SimoneTemperature, h.Explained(tuning)); err != nil {
 		return err
 	}
 	c, err := newControl(h)

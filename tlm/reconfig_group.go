@@ -20,7 +20,7 @@ func (m *Manager) Register(tree *mib.Tree) error {
 	if err != nil {
 		return fmt.Errorf("tlm: %w", err)
 	}
-	group := &explained{scalars, m}
+	group := m.host.Explained(scalars)
 	for _, o := range objects {
 		if err := tree.Register(o.OID, group); err != nil {
 			return fmt.Errorf("tlm: %w", err)
@@ -44,25 +44,6 @@ func (m *Manager) Register(tree *mib.Tree) error {
 		}
 	}
 	return nil
-}
-
-// explained is the group's handler; it leaves the words of a refusal in
-// simoneIlmError.
-type explained struct {
-	*mib.Scalars
-	m *Manager
-}
-
-var _ mib.Setter = (*explained)(nil)
-
-// Test tests a SET.
-func (x *explained) Test(vars []mib.Variable) (mib.Txn, *mib.SetError) {
-	txn, refused := x.Scalars.Test(vars)
-	if refused != nil {
-		x.m.host.Refused(refused)
-		return nil, refused
-	}
-	return txn, nil
 }
 
 // wishes are the objects that ask something of the engine about a node, and
