@@ -6,7 +6,7 @@ import (
 )
 
 // answer makes the response to the request in r.request.
-func (r *Responder) answer(c *Community) {
+func (r *Responder) answer(c *access) {
 	n := uint64(len(r.request.Vars))
 	switch r.request.Verb {
 	case mib.VerbGet:
@@ -31,15 +31,15 @@ func (r *Responder) answer(c *Community) {
 func (r *Responder) begin(most int) (room int) {
 	clear(r.vars) // let go of what the last answer pointed to
 	r.vars = r.vars[:0]
-	return most - snmp.Overhead(r.request.Community)
+	return most - r.overhead
 }
 
 // get is RFC 3416, section 4.2.1, and for v1 RFC 3584, section 4.2.2.1.
-func (r *Responder) get(c *Community) {
-	room := r.begin(r.cfg.MaxMessage)
+func (r *Responder) get(c *access) {
+	room := r.begin(r.most)
 	for i, asked := range r.request.Vars {
 		v := mib.Variable{Name: asked.Name, Value: mib.Value{Type: mib.TypeNoSuchObject}}
-		if c.View.Contains(asked.Name) {
+		if c.view.Contains(asked.Name) {
 			v.Value = r.tree.Get(asked.Name)
 		}
 		if r.request.Version == snmp.V1 && (v.Value.IsException() || v.Value.Type == mib.TypeCounter64) {
@@ -70,8 +70,8 @@ func (r *Responder) add(v mib.Variable, i int, room *int) bool {
 }
 
 // getNext is RFC 3416, section 4.2.2, and for v1 RFC 3584, section 4.2.2.2.
-func (r *Responder) getNext(c *Community) {
-	room := r.begin(r.cfg.MaxMessage)
+func (r *Responder) getNext(c *access) {
+	room := r.begin(r.most)
 	for i, asked := range r.request.Vars {
 		v, ok := r.next(c, asked.Name)
 		if !ok && r.request.Version == snmp.V1 {
@@ -85,17 +85,17 @@ func (r *Responder) getNext(c *Community) {
 	r.respond(mib.NoError, 0, r.vars)
 }
 
-// next gives the first variable after name in the community's view that the
+// next gives the first variable after name in the view of who asks that the
 // version can carry, or name with endOfMibView.
-func (r *Responder) next(c *Community, name mib.OID) (mib.Variable, bool) {
+func (r *Responder) next(c *access, name mib.OID) (mib.Variable, bool) {
 	from := name
 	for {
 		v, ok := r.tree.Next(from)
 		if !ok {
 			break
 		}
-		if !c.View.Contains(v.Name) {
-			if from, ok = c.View.skip(v.Name); !ok {
+		if !c.view.Contains(v.Name) {
+			if from, ok = c.view.skip(v.Name); !ok {
 				break
 			}
 			continue
@@ -111,11 +111,12 @@ func (r *Responder) next(c *Community, name mib.OID) (mib.Variable, bool) {
 
 // getBulk is RFC 3416, section 4.2.3. It stops after a row that has nothing
 // but endOfMibView, and where the answer would grow beyond MaxBulk.
-func (r *Responder) getBulk(c *Community) {
+func (r *Responder) getBulk(c *access) {
 	asked := r.request.Vars
 	nonRepeaters := min(max(r.request.NonRepeaters, 0), len(asked))
-	room := r.begin(r.cfg.MaxBulk)
-	limit := r.cfg.MaxMessage - r.cfg.MaxBulk // how much more the first may take
+	fill := min(r.cfg.MaxBulk, r.most)
+	room := r.begin(fill)
+	limit := r.most - fill // how much more the first may take
 
 	// add reports whether to go on.
 	add := func(v mib.Variable, i int) bool {
@@ -167,15 +168,15 @@ func (r *Responder) getBulk(c *Community) {
 }
 
 // set is RFC 3416, section 4.2.5: every variable or none.
-func (r *Responder) set(c *Community) {
-	if c.Write == nil {
+func (r *Responder) set(c *access) {
+	if c.write == nil {
 		r.counts.inBadCommunityUses.Add(1)
 		r.refuse(mib.AuthorizationError, min(1, len(r.request.Vars))) // RFC 3413, section 3.2
 		return
 	}
-	room := r.begin(r.cfg.MaxMessage)
+	room := r.begin(r.most)
 	for i, v := range r.request.Vars {
-		if !c.Write.Contains(v.Name) {
+		if !c.write.Contains(v.Name) {
 			r.refuse(mib.NoAccess, i+1)
 			return
 		}

@@ -24,13 +24,20 @@ type Config struct {
 	// Listen is host:port. Without a host it is every address of the
 	// machine, and answers leave by the one that was asked; port 0 takes any.
 	Listen string
-	// Communities are who may ask what, at least one.
+	// Communities and Users are who may ask what, with v1 and v2c and with
+	// v3: at least one of either.
 	Communities []Community
-	// Notify gets the traps and informs of communities that may send them;
-	// see snmp.ListenerConfig.Handle. nil refuses them all.
+	Users       []User
+	// EngineID and Boots are the agent's as an SNMPv3 engine; see
+	// snmp.EngineConfig. They are needed when there are Users.
+	EngineID []byte
+	Boots    snmp.BootStore
+	// Notify gets the traps and informs of communities, and the informs of
+	// users, that may send them; see snmp.ListenerConfig.Handle. nil refuses
+	// them all.
 	Notify func(snmp.Notification) bool
-	// Observe, if not nil, is told of each request of a known community
-	// before it is answered. It must be quick.
+	// Observe, if not nil, is told of each request of a known community or
+	// user before it is answered. It must be quick.
 	Observe func(Observation)
 	// MaxMessage is the most octets of any answer; 0 is snmp.MaxMessage.
 	// What does not fit is answered with tooBig.
@@ -56,11 +63,21 @@ type Community struct {
 	Sources []netip.Prefix
 }
 
+// User is who may ask what with SNMPv3. The fields below the first are those
+// of a Community.
+type User struct {
+	snmp.User // Level is the least that is demanded
+	View      View
+	Write     *View
+	Notify    bool
+	Sources   []netip.Prefix
+}
+
 // Observation is a request as it came in.
 type Observation struct {
 	Source    netip.AddrPort
 	Received  time.Time // by the kernel's clock where it tells
-	Community string    // its name
+	Community string    // its name, or with v3 the user's
 	Verb      mib.Verb
 	Vars      []mib.Variable // valid, with all it points to, until Observe returns
 }
@@ -70,7 +87,11 @@ type Responder struct {
 	cfg    Config
 	tree   *mib.Tree
 	socket *snmp.Socket
+	engine *snmp.Engine // nil: v3 is not spoken
+	users  map[string]*access
 	counts counters
+
+	communities []access // of cfg.Communities, in their order
 
 	// Of Run's goroutine, used again for each request.
 	request  snmp.Message
@@ -80,6 +101,28 @@ type Responder struct {
 	ended    []bool
 	out      []byte
 	inbox    snmp.Inbox
+	exchange snmp.Exchange
+	most     int // octets of the answer
+	overhead int // of these, the most that is not variables
+}
+
+// access is what a community or user may do.
+type access struct {
+	name    string
+	view    View
+	write   *View // nil: nothing
+	notify  bool
+	sources []netip.Prefix // none: from anywhere
+	user    *snmp.User     // nil for a community
+}
+
+func (a *access) admits(source netip.Addr) bool {
+	for _, p := range a.sources {
+		if p.Contains(source.WithZone("")) {
+			return true
+		}
+	}
+	return len(a.sources) == 0
 }
 
 // New checks the configuration and binds the socket. Handlers may be
@@ -107,15 +150,22 @@ func New(cfg Config, tree *mib.Tree) (*Responder, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	return &Responder{cfg: cfg, tree: tree, socket: socket}, nil
+	r := &Responder{cfg: cfg, tree: tree, socket: socket}
+	for _, c := range cfg.Communities {
+		r.communities = append(r.communities, access{name: c.Name, view: c.View, write: c.Write, notify: c.Notify, sources: c.Sources})
+	}
+	if err := r.openEngine(); err != nil {
+		return nil, errors.Join(fmt.Errorf("responder: %w", err), socket.Close())
+	}
+	return r, nil
 }
 
 // minMessage is what RFC 3417, section 3.2.2, demands of everybody.
 const minMessage = 484
 
 func (c *Config) validate() error {
-	if len(c.Communities) == 0 {
-		return errors.New("there are no communities; name at least one, or nobody can ask")
+	if len(c.Communities)+len(c.Users) == 0 {
+		return errors.New("there are no communities and no users; name at least one, or nobody can ask")
 	}
 	for i, m := range c.Communities {
 		switch {
@@ -159,6 +209,12 @@ func (r *Responder) handle(b []byte, d snmp.Datagram, truncated bool) {
 		r.counts.inASNParseErrs.Add(1)
 		return
 	}
+	if r.engine != nil {
+		if v, ok := snmp.PeekVersion(b); ok && v == snmp.V3 {
+			r.handleV3(b, d)
+			return
+		}
+	}
 	switch err := r.request.Decode(b); {
 	case errors.Is(err, snmp.ErrVersion):
 		r.counts.inBadVersions.Add(1)
@@ -172,19 +228,25 @@ func (r *Responder) handle(b []byte, d snmp.Datagram, truncated bool) {
 		r.counts.inBadCommunityNames.Add(1)
 		return
 	}
+	r.most, r.overhead = r.cfg.MaxMessage, snmp.Overhead(r.request.Community)
+	r.serve(b, d, community)
+}
+
+// serve deals with the PDU in r.request. b tells it from others.
+func (r *Responder) serve(b []byte, d snmp.Datagram, who *access) {
 	switch r.request.Verb {
 	case mib.VerbGet, mib.VerbGetNext, mib.VerbGetBulk, mib.VerbSet:
 		if r.cfg.Observe != nil {
 			r.guard(func() {
-				r.cfg.Observe(Observation{d.Source, d.Received, community.Name, r.request.Verb, r.request.Vars})
+				r.cfg.Observe(Observation{d.Source, d.Received, who.name, r.request.Verb, r.request.Vars})
 			})
 		}
-		if !r.guard(func() { r.answer(community) }) {
+		if !r.guard(func() { r.answer(who) }) {
 			r.refuse(mib.GenErr, 0)
 		}
 		r.send(d)
 	case mib.VerbInform, mib.VerbTrap, mib.VerbTrapV1:
-		r.guard(func() { r.notified(b, d, community) })
+		r.guard(func() { r.notified(b, d, who) })
 	default:
 		r.counts.inUnexpectedPDUs.Add(1)
 	}
@@ -206,28 +268,19 @@ func (r *Responder) guard(f func()) (returned bool) {
 }
 
 // community finds the request's community, if source may use it.
-func (r *Responder) community(source netip.AddrPort) *Community {
-	for i := range r.cfg.Communities {
-		c := &r.cfg.Communities[i]
-		if subtle.ConstantTimeCompare([]byte(c.Secret), r.request.Community) == 1 && c.admits(source.Addr()) {
-			return c
+func (r *Responder) community(source netip.AddrPort) *access {
+	for i := range r.communities {
+		secret := r.cfg.Communities[i].Secret
+		if subtle.ConstantTimeCompare([]byte(secret), r.request.Community) == 1 && r.communities[i].admits(source.Addr()) {
+			return &r.communities[i]
 		}
 	}
 	return nil
 }
 
-func (c *Community) admits(a netip.Addr) bool {
-	for _, p := range c.Sources {
-		if p.Contains(a.WithZone("")) {
-			return true
-		}
-	}
-	return len(c.Sources) == 0
-}
-
 // notified passes a notification on and answers an inform.
-func (r *Responder) notified(b []byte, d snmp.Datagram, c *Community) {
-	if !c.Notify {
+func (r *Responder) notified(b []byte, d snmp.Datagram, who *access) {
+	if !who.notify {
 		r.counts.inBadCommunityUses.Add(1)
 		return
 	}
@@ -235,7 +288,7 @@ func (r *Responder) notified(b []byte, d snmp.Datagram, c *Community) {
 		r.counts.inUnexpectedPDUs.Add(1)
 		return
 	}
-	answer, err := r.inbox.Deliver(&r.request, b, d, c.Name, r.cfg.Notify)
+	answer, err := r.inbox.Deliver(&r.request, b, d, who.name, r.cfg.Notify)
 	if err != nil {
 		r.counts.inUnexpectedPDUs.Add(1)
 		return
@@ -287,11 +340,9 @@ func statusV1(s mib.ErrorStatus) mib.ErrorStatus {
 
 // send encodes the response and sends it. Too big a one gives way to tooBig.
 func (r *Responder) send(d snmp.Datagram) {
-	var err error
-	r.out, err = r.response.Append(r.out[:0])
-	if err != nil || len(r.out) > r.cfg.MaxMessage {
+	if !r.encode() {
 		r.refuse(mib.TooBig, 0)
-		if r.out, err = r.response.Append(r.out[:0]); err != nil || len(r.out) > r.cfg.MaxMessage {
+		if !r.encode() {
 			r.counts.silentDrops.Add(1)
 			return
 		}
@@ -312,4 +363,15 @@ func (r *Responder) send(d snmp.Datagram) {
 	}
 	r.counts.outPkts.Add(1)
 	r.counts.outResponses.Add(1)
+}
+
+// encode puts the response into r.out, and reports whether it may go out.
+func (r *Responder) encode() bool {
+	var err error
+	if r.response.Version == snmp.V3 {
+		r.out, err = r.engine.Answer(r.out[:0], &r.exchange, &r.response)
+	} else {
+		r.out, err = r.response.Append(r.out[:0])
+	}
+	return err == nil && len(r.out) <= r.most
 }

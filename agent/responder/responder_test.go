@@ -461,7 +461,8 @@ func BenchmarkResponderGet5(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	community := &r.cfg.Communities[0]
+	community := &r.communities[0]
+	r.most, r.overhead = r.cfg.MaxMessage, snmp.Overhead([]byte("public"))
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := r.request.Decode(datagram); err != nil {

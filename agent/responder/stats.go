@@ -8,7 +8,9 @@ type Stats struct {
 	InPkts              uint64 // datagrams received
 	InBadVersions       uint64
 	InBadCommunityNames uint64 // unknown, or not from this source
-	InBadCommunityUses  uint64 // SETs and notifications that the community may not send
+	InBadCommunityUses  uint64 // SETs and notifications that the community, or user, may not send
+	InBadSources        uint64 // v3: of users who may not ask from there
+	InBadLevels         uint64 // v3: of a user, at a lower level of security than is demanded
 	InASNParseErrs      uint64 // no SNMP message, cut off, or with lengths that lie
 	InUnexpectedPDUs    uint64 // responses, reports, notifications that nobody handles or that are malformed
 	InTotalReqVars      uint64 // variables read
@@ -20,6 +22,7 @@ type Stats struct {
 	InTraps             uint64 // traps and informs passed on
 	OutPkts             uint64
 	OutResponses        uint64
+	OutReports          uint64 // v3
 	OutTooBigs          uint64
 	OutNoSuchNames      uint64
 	OutBadValues        uint64
@@ -34,6 +37,7 @@ type counters struct {
 	inPkts, inBadVersions, inBadCommunityNames, inBadCommunityUses, inASNParseErrs, inUnexpectedPDUs,
 	inTotalReqVars, inTotalSetVars, inGetRequests, inGetNexts, inGetBulks, inSetRequests, inTraps,
 	outPkts, outResponses, outTooBigs, outNoSuchNames, outBadValues, outGenErrs,
+	inBadSources, inBadLevels, outReports,
 	silentDrops, sendFailures, panics atomic.Uint64
 }
 
@@ -43,6 +47,8 @@ func (c *counters) stats() Stats {
 		InBadVersions:       c.inBadVersions.Load(),
 		InBadCommunityNames: c.inBadCommunityNames.Load(),
 		InBadCommunityUses:  c.inBadCommunityUses.Load(),
+		InBadSources:        c.inBadSources.Load(),
+		InBadLevels:         c.inBadLevels.Load(),
 		InASNParseErrs:      c.inASNParseErrs.Load(),
 		InUnexpectedPDUs:    c.inUnexpectedPDUs.Load(),
 		InTotalReqVars:      c.inTotalReqVars.Load(),
@@ -54,6 +60,7 @@ func (c *counters) stats() Stats {
 		InTraps:             c.inTraps.Load(),
 		OutPkts:             c.outPkts.Load(),
 		OutResponses:        c.outResponses.Load(),
+		OutReports:          c.outReports.Load(),
 		OutTooBigs:          c.outTooBigs.Load(),
 		OutNoSuchNames:      c.outNoSuchNames.Load(),
 		OutBadValues:        c.outBadValues.Load(),

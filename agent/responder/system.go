@@ -20,7 +20,8 @@ type System struct {
 }
 
 // RegisterSystem puts the system group and the snmp group into the tree, so
-// that every tool recognises the agent. Call it before Run.
+// that every tool recognises the agent, and those of an SNMPv3 engine if it is
+// one. Call it before Run.
 func (r *Responder) RegisterSystem(s System) error {
 	objects := make([]mib.Scalar, 0, 32)
 	add := func(group uint32, arc uint32, read func() mib.Value) {
@@ -77,5 +78,5 @@ func (r *Responder) RegisterSystem(s System) error {
 	if err != nil {
 		return fmt.Errorf("register the system group: %w", err)
 	}
-	return nil
+	return r.registerEngine()
 }

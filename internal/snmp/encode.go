@@ -17,51 +17,74 @@ func (m *Message) Append(b []byte) ([]byte, error) {
 	if err := m.check(); err != nil {
 		return b, err
 	}
-	list := 0
-	for i := range m.Vars {
-		n, err := VariableSize(m.Vars[i])
-		if err != nil {
-			return b, err
-		}
-		list += n
+	sizes, err := m.sizes()
+	if err != nil {
+		return b, err
 	}
-	first, second := int64(m.Status), int64(m.Index)
-	if m.Verb == mib.VerbGetBulk {
-		first, second = int64(m.NonRepeaters), int64(m.MaxRepetitions)
-	}
-	pdu := elementSize(list)
-	if m.Verb == mib.VerbTrapV1 {
-		pdu += elementSize(oidSize(m.Trap.Enterprise)) + 6 +
-			2 + signedSize(int64(m.Trap.Generic)) + 2 + signedSize(int64(m.Trap.Specific)) +
-			2 + unsignedSize(uint64(m.Trap.Uptime))
-	} else {
-		pdu += 2 + signedSize(int64(m.RequestID)) + 2 + signedSize(first) + 2 + signedSize(second)
-	}
-	body := 2 + signedSize(int64(m.Version)) + elementSize(len(m.Community)) + elementSize(pdu)
+	body := 2 + signedSize(int64(m.Version)) + elementSize(len(m.Community)) + elementSize(sizes.pdu)
 	if size := elementSize(body); size > MaxMessage {
 		return b, fmt.Errorf("encode %d variables: %w: %d octets", len(m.Vars), ErrTooBig, size)
 	}
 	b = appendHeader(b, tagSequence, body)
 	b = appendSigned(b, tagInteger, int64(m.Version))
 	b = appendOctets(b, tagOctetString, m.Community)
-	b = appendHeader(b, byte(m.Verb), pdu)
-	if m.Verb == mib.VerbTrapV1 {
-		agent := m.Trap.Agent.Unmap().As4()
-		b = appendOID(b, m.Trap.Enterprise)
+	return m.appendPDU(b, sizes), nil
+}
+
+// pduSizes are how many octets of contents a PDU and its list of variables
+// have.
+type pduSizes struct{ pdu, list int }
+
+// sizes measures the PDU. It fails when BER cannot carry one of the variables.
+func (p *PDU) sizes() (s pduSizes, err error) {
+	for i := range p.Vars {
+		n, err := VariableSize(p.Vars[i])
+		if err != nil {
+			return s, err
+		}
+		s.list += n
+	}
+	s.pdu = elementSize(s.list)
+	if p.Verb == mib.VerbTrapV1 {
+		s.pdu += elementSize(oidSize(p.Trap.Enterprise)) + 6 +
+			2 + signedSize(int64(p.Trap.Generic)) + 2 + signedSize(int64(p.Trap.Specific)) +
+			2 + unsignedSize(uint64(p.Trap.Uptime))
+		return s, nil
+	}
+	first, second := p.middle()
+	s.pdu += 2 + signedSize(int64(p.RequestID)) + 2 + signedSize(first) + 2 + signedSize(second)
+	return s, nil
+}
+
+// middle is what stands between the request-id and the variables.
+func (p *PDU) middle() (first, second int64) {
+	if p.Verb == mib.VerbGetBulk {
+		return int64(p.NonRepeaters), int64(p.MaxRepetitions)
+	}
+	return int64(p.Status), int64(p.Index)
+}
+
+// appendPDU encodes what sizes has measured.
+func (p *PDU) appendPDU(b []byte, s pduSizes) []byte {
+	b = appendHeader(b, byte(p.Verb), s.pdu)
+	if p.Verb == mib.VerbTrapV1 {
+		agent := p.Trap.Agent.Unmap().As4()
+		b = appendOID(b, p.Trap.Enterprise)
 		b = appendOctets(b, byte(mib.TypeIPAddress), agent[:])
-		b = appendSigned(b, tagInteger, int64(m.Trap.Generic))
-		b = appendSigned(b, tagInteger, int64(m.Trap.Specific))
-		b = appendUnsigned(b, byte(mib.TypeTimeTicks), uint64(m.Trap.Uptime))
+		b = appendSigned(b, tagInteger, int64(p.Trap.Generic))
+		b = appendSigned(b, tagInteger, int64(p.Trap.Specific))
+		b = appendUnsigned(b, byte(mib.TypeTimeTicks), uint64(p.Trap.Uptime))
 	} else {
-		b = appendSigned(b, tagInteger, int64(m.RequestID))
+		first, second := p.middle()
+		b = appendSigned(b, tagInteger, int64(p.RequestID))
 		b = appendSigned(b, tagInteger, first)
 		b = appendSigned(b, tagInteger, second)
 	}
-	b = appendHeader(b, tagSequence, list)
-	for i := range m.Vars {
-		b = appendVariable(b, m.Vars[i])
+	b = appendHeader(b, tagSequence, s.list)
+	for i := range p.Vars {
+		b = appendVariable(b, p.Vars[i])
 	}
-	return b, nil
+	return b
 }
 
 func (m *Message) check() error {
@@ -82,7 +105,7 @@ func (m *Message) check() error {
 		return fmt.Errorf("encode: 0x%02x is no PDU", byte(m.Verb))
 	}
 	switch {
-	case m.Version != V1 && m.Version != V2c:
+	case m.Version != V1 && m.Version != V2c: // v3 has Envelope.Append
 		return fmt.Errorf("encode: %w: %v", ErrVersion, m.Version)
 	case m.Version == V1 && v2Only, m.Version != V1 && v1Only:
 		return fmt.Errorf("encode: there is no PDU 0x%02x in %v", byte(m.Verb), m.Version)

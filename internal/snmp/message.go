@@ -31,15 +31,17 @@ func (v Version) String() string {
 	return "version(" + strconv.Itoa(int(v)) + ")"
 }
 
-// ParseVersion reads "1", "v1", "2c" or "v2c".
+// ParseVersion reads "1", "v1", "2c", "v2c", "3" or "v3".
 func ParseVersion(s string) (Version, error) {
 	switch s {
 	case "1", "v1":
 		return V1, nil
 	case "2c", "v2c":
 		return V2c, nil
+	case "3", "v3":
+		return V3, nil
 	}
-	return 0, fmt.Errorf("SNMP version %q; write v1 or v2c", s)
+	return 0, fmt.Errorf("SNMP version %q; write v1, v2c or v3", s)
 }
 
 // MaxMessage is the most octets that one UDP datagram over IPv4 carries.
@@ -48,9 +50,10 @@ const MaxMessage = 65507
 // ErrVersion says that a message is of a version that is not spoken here.
 var ErrVersion = errors.New("SNMP version not supported")
 
-// Message is one community-based message, v1 or v2c. Decode can be called
-// again and again on the same Message and then allocates nothing; what it
-// decoded before is overwritten.
+// Message is one community-based message, v1 or v2c, or the PDU of a v3
+// message, whose other parts are an Envelope's. Decode can be called again and
+// again on the same Message and then allocates nothing; what it decoded before
+// is overwritten.
 type Message struct {
 	Version   Version
 	Community []byte
@@ -106,7 +109,7 @@ func (m *Message) Decode(b []byte) error {
 	switch Version(version) {
 	case V1, V2c:
 		m.Version = Version(version)
-	default: // v3 (RFC 3412) goes its own way from here
+	default: // v3 goes its own way from here: see Envelope
 		return fmt.Errorf("%w: %v", ErrVersion, Version(version))
 	}
 	length, err := r.expect(tagOctetString, "the community")
