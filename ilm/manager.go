@@ -31,6 +31,9 @@ type Config struct {
 	// node that stands in an inventory and need not say so. It has to work
 	// until Run has returned.
 	Notifier Notifier
+	// Managers keeps what the node decides as a manager of ILMs below it; nil
+	// for one that never has any. Poller and Clock are Host's.
+	Managers manager.Store
 	// JoinEvery is how often an orphan announces itself; 0 is 10 s.
 	JoinEvery time.Duration
 	// Lease is how long a node that was not asked anything still has a
@@ -145,6 +148,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	var failed error
 	var workers sync.WaitGroup
 	workers.Go(func() { failed = m.host.Run(ctx) })
+	if m.cfg.Managers != nil {
+		workers.Go(func() { m.keepManagers(ctx) })
+	}
 	if m.cfg.Notifier != nil {
 		workers.Go(func() { m.keepInTouch(ctx) })
 	}

@@ -34,7 +34,11 @@ func (h *Host) announce(now reconfig.Instant, self Identity, node mib.NodeID, st
 	if self.ID == 0 || self.ID == node {
 		return nil
 	}
-	told := announcement{row.Epoch, self.ID, self.Level, self.Path, self.Address}
+	epoch := row.Epoch
+	if !status.Inner.IsZero() {
+		epoch = status.Inner
+	}
+	told := announcement{epoch, self.ID, self.Level, self.Path, self.Address}
 	if told == state.told {
 		return nil
 	}

@@ -119,13 +119,14 @@ func (c *control) checkSyntax(vars []mib.Variable) *mib.SetError {
 type wish struct {
 	vars                                            []mib.Variable
 	fence, apply, cursor, admin, triggerEvery, poll int
+	levels, below                                   int
 	cells                                           []int
 	trigger                                         bool
 }
 
 // read sorts the variables of a SET.
 func (h *Host) read(vars []mib.Variable) (*wish, *mib.SetError) {
-	w := &wish{vars: vars, fence: -1, apply: -1, cursor: -1, admin: -1, triggerEvery: -1, poll: -1}
+	w := &wish{vars: vars, fence: -1, apply: -1, cursor: -1, admin: -1, triggerEvery: -1, poll: -1, levels: -1, below: -1}
 	place := map[string]*int{
 		mib.SimoneIlmFence.String():           &w.fence,
 		mib.SimoneIlmApply.String():           &w.apply,
@@ -133,6 +134,8 @@ func (h *Host) read(vars []mib.Variable) (*wish, *mib.SetError) {
 		mib.SimoneIlmAdminStatus.String():     &w.admin,
 		mib.SimoneIlmTriggerInterval.String(): &w.triggerEvery,
 		mib.SimoneIlmPollInterval.String():    &w.poll,
+		mib.SimoneIlmLevels.String():          &w.levels,
+		mib.SimoneIlmBelow.String():           &w.below,
 	}
 	others := false
 	for i, v := range vars {
@@ -172,7 +175,7 @@ func (w *wish) decode(h *Host) (reconfig.ControlSet, *mib.SetError) {
 	if set.Fence, err = mib.ParseFence(w.vars[w.fence].Value.Bytes); err != nil {
 		return no(w.fence, "%v", err)
 	}
-	role := max(w.admin, w.triggerEvery, w.poll)
+	role := max(w.admin, w.triggerEvery, w.poll, w.levels, w.below)
 	kinds := 0
 	for _, at := range []int{w.apply, w.cursor, role} {
 		if at >= 0 {
@@ -227,6 +230,12 @@ func (w *wish) decodeRole(h *Host, set reconfig.ControlSet) (reconfig.ControlSet
 	}
 	if w.poll >= 0 {
 		set.Settings.PollMillis = uint32(w.vars[w.poll].Value.Uint)
+	}
+	if w.levels >= 0 {
+		set.Settings.Levels = uint32(w.vars[w.levels].Value.Uint)
+	}
+	if w.below >= 0 {
+		set.Settings.Below = uint32(w.vars[w.below].Value.Uint)
 	}
 	up := active
 	if w.admin >= 0 {
@@ -326,6 +335,7 @@ func (h *Host) commit(change *reconfig.ListChange) error {
 		h.assumeRole()
 	}
 	h.kick()
+	h.change()
 	return nil
 }
 

@@ -49,6 +49,17 @@ type ConductorConfig struct {
 	OnSamples func([]reconfig.Stored) // samples that were accepted and stored
 	OnEntry   func(reconfig.Entry)    // what goes into the event table
 	OnAlert   func(text string)       // what people must know
+
+	// Upward joins each engine that is made to the list that the manager
+	// above writes; nil at the top.
+	Upward func(*reconfig.Engine) Upward
+}
+
+// Upward is an engine's connection to the list that the manager above writes
+// (reconfig.Middle). It is called from Run's goroutine only.
+type Upward interface {
+	Events(now reconfig.Instant) []reconfig.Event
+	Take(now reconfig.Instant, a reconfig.Action)
 }
 
 // Conductor hosts a manager's engine: it tells it what happens, makes its
@@ -62,7 +73,9 @@ type Conductor struct {
 	cfg  ConductorConfig
 	log  *slog.Logger
 	box  *mailbox
-	life *life // for Run's goroutine only
+	poke chan struct{} // holds one token when there may be something from above
+	life *life         // for Run's goroutine only
+	up   Upward        // of the present engine; nil at the top
 
 	// entriesFailed says that the last write to the event table failed, so
 	// that an error is logged once. For Run's goroutine only.
@@ -104,7 +117,7 @@ func NewConductor(cfg ConductorConfig) (*Conductor, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Conductor{cfg: cfg, log: cfg.Logger, box: newMailbox(), settings: cfg.Settings}
+	c := &Conductor{cfg: cfg, log: cfg.Logger, box: newMailbox(), poke: make(chan struct{}, 1), settings: cfg.Settings}
 	if err := c.rebuild(); err != nil {
 		return nil, fmt.Errorf("engine host: %w", err)
 	}
@@ -121,6 +134,7 @@ func (c *Conductor) rebuild() error {
 	case 0:
 		state.Meta.Self, state.Meta.Level = c.cfg.Self, c.cfg.Level
 	case c.cfg.Self:
+		state.Meta.Level = c.cfg.Level
 	default:
 		return fmt.Errorf("the store is that of node %d and this is node %d: give each manager a state directory of its own", state.Meta.Self, c.cfg.Self)
 	}
@@ -128,6 +142,9 @@ func (c *Conductor) rebuild() error {
 	defer c.mu.Unlock()
 	c.lives++
 	c.engine = reconfig.New(state, c.settings, c.cfg.Seed+c.lives)
+	if c.cfg.Upward != nil {
+		c.up = c.cfg.Upward(c.engine)
+	}
 	return nil
 }
 
@@ -201,6 +218,9 @@ func (c *Conductor) live(ctx context.Context, up func()) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		if err := c.hearAbove(); err != nil {
+			return err
+		}
 		timer.Reset(c.untilDeadline())
 		select {
 		case <-ctx.Done():
@@ -210,6 +230,7 @@ func (c *Conductor) live(ctx context.Context, up func()) error {
 			if err := c.step(tick); err != nil {
 				return err
 			}
+		case <-c.poke:
 		case <-c.box.ready:
 			letters := c.box.take()
 			for i, l := range letters {
@@ -220,6 +241,27 @@ func (c *Conductor) live(ctx context.Context, up func()) error {
 			}
 		}
 	}
+}
+
+// Poke has the engine look whether the manager above has changed something.
+func (c *Conductor) Poke() {
+	select {
+	case c.poke <- struct{}{}:
+	default:
+	}
+}
+
+// hearAbove tells the engine what the manager above has changed.
+func (c *Conductor) hearAbove() error {
+	if c.up == nil {
+		return nil
+	}
+	for _, ev := range c.up.Events(c.cfg.Clock.Now()) {
+		if err := c.step(ev); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // minTick keeps an engine that is never content from taking the whole CPU.
@@ -271,6 +313,10 @@ func (c *Conductor) step(event reconfig.Event) error {
 		case reconfig.Persist:
 			if err := c.persist(a.Txn); err != nil {
 				return err
+			}
+		case reconfig.Relay, reconfig.Announce:
+			if c.up != nil {
+				c.up.Take(c.cfg.Clock.Now(), a)
 			}
 		case reconfig.Record:
 			entries = append(entries, a.Entry)

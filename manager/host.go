@@ -160,6 +160,7 @@ type Host struct {
 	results  *results
 	kicked   chan struct{} // holds one token when the list or the settings changed
 	trigger  chan struct{} // holds one token when the window is to end now
+	changed  chan struct{} // holds one token when a control SET changed something
 	runQueue uint32        // the metric of simoneSupportLoad
 
 	// controlMu is held from a control SET that passed its test until it
@@ -184,6 +185,8 @@ type Host struct {
 	asked     reconfig.Instant // when the parent last asked; 0: never
 	askedLast reconfig.Instant // when it had asked before that
 	lastError string           // of the last refused control SET
+	deep      *Deep            // nil: no managers below
+	middle    *reconfig.Middle // of deep
 }
 
 // rowState is what the Host keeps of a row beside the list.
@@ -222,6 +225,7 @@ func New(cfg Config) (*Host, error) {
 		results:   newResults(cfg.Backlog),
 		kicked:    make(chan struct{}, 1),
 		trigger:   make(chan struct{}, 1),
+		changed:   make(chan struct{}, 1),
 		runQueue:  mib.MetricNumber(mib.ProfileSimone, "runqueue"),
 		values:    newValues(),
 		nodes:     make(map[mib.NodeID]*rowState),

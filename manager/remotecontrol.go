@@ -22,6 +22,8 @@ func controlVars(set reconfig.ControlSet) []mib.Variable {
 		vars = append(vars,
 			scalar(mib.SimoneIlmTriggerInterval, mib.Gauge(set.Settings.TriggerMillis)),
 			scalar(mib.SimoneIlmPollInterval, mib.Gauge(set.Settings.PollMillis)),
+			scalar(mib.SimoneIlmLevels, mib.Gauge(set.Settings.Levels)),
+			scalar(mib.SimoneIlmBelow, mib.Gauge(set.Settings.Below)),
 			scalar(mib.SimoneIlmAdminStatus, mib.Integer(int32(mib.IlmAdminUp))))
 	case reconfig.Demote:
 		vars = append(vars, scalar(mib.SimoneIlmAdminStatus, mib.Integer(int32(mib.IlmAdminDown))))

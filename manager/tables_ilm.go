@@ -78,6 +78,8 @@ func (h *Host) ilmScalars() []mib.Scalar {
 		}},
 		{mib.SimoneIlmTriggerInterval, func() mib.Value { return mib.Millis(h.triggerPeriod()) }},
 		{mib.SimoneIlmPollInterval, func() mib.Value { return mib.Millis(h.pollInterval()) }},
+		{mib.SimoneIlmLevels, func() mib.Value { return mib.Gauge(h.list.Settings().Levels) }},
+		{mib.SimoneIlmBelow, func() mib.Value { return mib.Gauge(h.list.Settings().Below) }},
 		{mib.SimoneIlmSupportCount, func() mib.Value { return mib.Unsigned(h.list.Len()) }},
 		{mib.SimoneIlmDigest, func() mib.Value { return mib.Octets(h.list.Digest().Append(nil)) }},
 		{mib.SimoneIlmBacklog, func() mib.Value {

@@ -77,6 +77,8 @@ var (
 	SimoneIlmPollFailures       = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 24}
 	SimoneIlmPollsSkipped       = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 25}
 	SimoneIlmPollCost           = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 26}
+	SimoneIlmLevels             = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 27}
+	SimoneIlmBelow              = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 28}
 	SimoneSupport               = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 4}
 	SimoneSupportTable          = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 4, 1}
 	SimoneSupportEntry          = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 4, 1, 1}
@@ -409,6 +411,8 @@ var objects = []Object{
 	{Name: "simoneIlmPollFailures", OID: SimoneIlmPollFailures, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Counter32", Type: TypeCounter32}, Units: "requests"},
 	{Name: "simoneIlmPollsSkipped", OID: SimoneIlmPollsSkipped, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Counter32", Type: TypeCounter32}, Units: "requests"},
 	{Name: "simoneIlmPollCost", OID: SimoneIlmPollCost, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Gauge32", Type: TypeGauge32}, Units: "microseconds"},
+	{Name: "simoneIlmLevels", OID: SimoneIlmLevels, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{0, 3}}}},
+	{Name: "simoneIlmBelow", OID: SimoneIlmBelow, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{0, 1000}}}},
 	{Name: "simoneSupport", OID: SimoneSupport, Shape: ShapeNode},
 	{Name: "simoneSupportTable", OID: SimoneSupportTable, Shape: ShapeTable},
 	{Name: "simoneSupportEntry", OID: SimoneSupportEntry, Shape: ShapeEntry, Index: []string{"simoneSupportNodeId"}},

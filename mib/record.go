@@ -17,6 +17,8 @@ const (
 	RecordRemoved RecordKind = 3 // a row left the support list
 	RecordFailing RecordKind = 4 // a node that answered before does not answer
 	RecordBack    RecordKind = 5 // a failing node answers again
+	RecordILM     RecordKind = 6 // a node has become an ILM below this one
+	RecordLeaf    RecordKind = 7 // it is a leaf again
 )
 
 // Record is one entry of an ILM's report log (simoneReportTable).

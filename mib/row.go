@@ -20,6 +20,8 @@ type SupportRow struct {
 	Address    string // host:port or [host]:port
 	Profile    string // what to read: a name the manager must hold
 	Credential string // how to ask: a name the manager must hold, never a secret
+	Zone       string // where Address is reachable
+	Candidate  bool   // it may become an ILM
 }
 
 // Tombstone says that a node was taken away at an epoch: rows at or below it
@@ -44,6 +46,8 @@ const (
 	applyVersion = 1
 	opStage      = 1
 	opDestroy    = 2
+
+	kindCandidate = 0x80 // beside the kind
 )
 
 // Append packs the rows. Times are rounded to milliseconds.
@@ -67,8 +71,12 @@ func (r *SupportRow) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(r.Slot))
 	b = binary.AppendVarint(b, r.Due.Milliseconds())
 	b = binary.AppendUvarint(b, uint64(max(r.Interval.Milliseconds(), 0)))
-	b = append(b, byte(r.Kind))
-	for _, s := range [...]string{r.Name, r.Address, r.Profile, r.Credential} {
+	kind := byte(r.Kind)
+	if r.Candidate {
+		kind |= kindCandidate
+	}
+	b = append(b, kind)
+	for _, s := range [...]string{r.Name, r.Address, r.Profile, r.Credential, r.Zone} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
@@ -180,11 +188,13 @@ func ParseApply(b []byte) (Apply, error) {
 			}
 			row.Due = time.Duration(due) * time.Millisecond
 			row.Interval = time.Duration(r.uvarint(maxMS, "interval")) * time.Millisecond
-			row.Kind = Kind(r.byte())
+			kind := r.byte()
+			row.Kind, row.Candidate = Kind(kind&^kindCandidate), kind&kindCandidate != 0
 			row.Name = string(r.bytes(255, "name"))
 			row.Address = string(r.bytes(255, "address"))
 			row.Profile = string(r.bytes(255, "profile"))
 			row.Credential = string(r.bytes(255, "credential"))
+			row.Zone = string(r.bytes(255, "zone"))
 			a.Stage = append(a.Stage, row)
 		case opDestroy:
 			a.Destroy = append(a.Destroy, Tombstone{NodeID(r.uvarint(1<<32-1, "node")), r.epoch()})

@@ -41,6 +41,8 @@ type ControlSet struct {
 type IlmSettings struct {
 	TriggerMillis uint32
 	PollMillis    uint32
+	Levels        uint32 // how many levels of ILMs there may be below it
+	Below         uint32 // how many ILMs it is to keep below itself, if Levels is not 0
 }
 
 // ControlVerb says what a control SET is for.
@@ -95,12 +97,29 @@ type Entry struct {
 	Outcome  string
 }
 
-func (Persist) action() {}
-func (Control) action() {}
-func (Probe) action()   {}
-func (ReadLog) action() {}
-func (Alert) action()   {}
-func (Record) action()  {}
+// Relay passes records of a child's log on into the log that the manager
+// above reads. Only an engine below the top asks for it.
+type Relay struct {
+	Child   mib.NodeID
+	Cursor  Cursor // of the last of the records
+	Records []mib.Record
+}
+
+// Announce tells the manager above that a node has become an ILM below this
+// one, or is none any more.
+type Announce struct {
+	Child  mib.NodeID
+	Active bool
+}
+
+func (Relay) action()    {}
+func (Announce) action() {}
+func (Persist) action()  {}
+func (Control) action()  {}
+func (Probe) action()    {}
+func (ReadLog) action()  {}
+func (Alert) action()    {}
+func (Record) action()   {}
 
 // Kind says what an event or a move is about.
 type Kind uint8

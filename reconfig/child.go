@@ -32,16 +32,19 @@ type child struct {
 	single   int         // so many rows are to be sent one at a time, to find the one that is refused
 	retryAt  Instant     // no control SET before
 
-	probe    ActionID // outstanding
-	probeSeq uint32   // seq when the probe was sent
-	calm     bool     // no control SET was outstanding then
-	probeAt  Instant  // of the next
-	asked    []mib.NodeID
-	reading  ActionID // ReadLog outstanding
-	readAt   Instant  // no ReadLog before
-	missed   int
-	silent   bool
-	silentAt Instant
+	probe     ActionID // outstanding
+	probeSeq  uint32   // seq when the probe was sent
+	calm      bool     // no control SET was outstanding then
+	probeAt   Instant  // of the next
+	asked     []mib.NodeID
+	relayed   Cursor   // how far its log was relayed, in this life
+	announced bool     // to the manager above, in this life
+	lost      bool     // a manager with a newer grant has taken it
+	reading   ActionID // ReadLog outstanding
+	readAt    Instant  // no ReadLog before
+	missed    int
+	silent    bool
+	silentAt  Instant
 
 	ackedSeq uint32 // acknowledged in the log's present incarnation
 	ackAt    Instant
@@ -92,12 +95,12 @@ func (e *Engine) removeChild(id mib.NodeID) {
 // ready reports whether conclusions may be drawn from what is known of the
 // child, and whether it can be given rows.
 func (e *Engine) ready(c *child) bool {
-	return c != nil && !c.silent && c.claimed && c.seen && !c.full && c.report.Active
+	return e.readable(c) && c.report.Active && (c.self || e.state.Meta.Level == 0 || e.state.Nodes[c.id].Vouched)
 }
 
 // readable is ready without asking that the child is an ILM.
 func (e *Engine) readable(c *child) bool {
-	return c != nil && !c.silent && c.claimed && c.seen && !c.full
+	return c != nil && !c.silent && !c.lost && c.claimed && c.seen && !c.full
 }
 
 // allSeen reports whether every child that answers has been read in this
@@ -105,7 +108,7 @@ func (e *Engine) readable(c *child) bool {
 // this life promotes has nothing to tell, and may not answer at all.
 func (e *Engine) allSeen() bool {
 	for _, c := range e.children {
-		if !c.silent && !c.seen && !c.fresh {
+		if !c.silent && !c.seen && !c.fresh && !c.lost {
 			return false
 		}
 	}
@@ -122,7 +125,7 @@ func (e *Engine) gone(id mib.NodeID) bool {
 func (e *Engine) claimAll() {
 	for _, id := range e.order {
 		c := e.children[id]
-		if !c.claimed && c.set == nil && c.reportAt > 0 && !c.silent && e.now >= c.retryAt {
+		if !c.claimed && c.set == nil && c.reportAt > 0 && !c.silent && !c.lost && e.now >= c.retryAt {
 			e.send(c, ControlSet{Verb: Claim})
 		}
 	}
@@ -145,7 +148,7 @@ func (e *Engine) send(c *child, set ControlSet) {
 func (e *Engine) probeAll() {
 	for _, id := range e.order {
 		c := e.children[id]
-		if c.probe != 0 || e.now < c.probeAt {
+		if c.probe != 0 || e.now < c.probeAt || c.lost { // a lost one is to miss a parent, and look for one
 			continue
 		}
 		c.probe, c.probeSeq, c.calm = e.action(), c.seq, c.set == nil
@@ -253,7 +256,18 @@ const maxOutranks = 8
 // foreign fence; the children are then claimed again.
 func (e *Engine) outrank(c *child, f mib.Fence) {
 	level := e.state.Meta.Level
-	term := max(e.state.Meta.Term, f.Term, f.Own.Term(level))
+	if own := e.state.Nodes[c.id]; e.foreignGrant(&own, f.Own) { // it is somebody else's by now
+		if !c.lost {
+			c.lost, c.claimed, c.set = true, false, nil
+			e.alert("node %d obeys a newer manager (%v): it is not this one's any more", c.id, f)
+		}
+		return
+	}
+	c.lost = false
+	term := max(e.state.Meta.Term, f.Term)
+	if own := e.state.Nodes[c.id]; slices.Compare(f.Own[:level], own.Grant[:level]) == 0 {
+		term = max(term, f.Own.Term(level))
+	}
 	if term >= maxTerm {
 		c.claimed, c.retryAt = false, e.now.Add(e.settings.Trigger)
 		e.alert("node %d obeys a fence that cannot be outranked (%v): stop whoever wrote it, remove that node's state directory and restart it", c.id, f)
@@ -356,12 +370,20 @@ func (e *Engine) takeOver(c *child, r *seenRow) {
 // this manager was away: epochs seen, owners' rows that are newer than the
 // store knows, and rows of moves that the store does not know.
 func (e *Engine) gather(c *child) {
-	if c.seen {
+	if c.seen { // but rows of nodes that nobody knows can come at any time
+		for _, id := range sortedKeys(c.rows) {
+			if _, known := e.state.Nodes[id]; !known {
+				e.learn(c, id, e.state.Meta.High)
+			}
+		}
 		return
 	}
 	level := e.state.Meta.Level
 	for _, id := range sortedKeys(c.rows) {
 		r := c.rows[id]
+		if n := e.state.Nodes[id]; slices.Compare(r.Row.Epoch[:level], n.Grant[:level]) != 0 {
+			continue // of another grant: its counts are not to be compared with ours
+		}
 		if t := r.Row.Epoch.Term(level); t > e.state.Meta.Term && t < maxTerm {
 			e.sawEpoch(r.Row.Epoch)
 			e.raiseTerm(t + 1)
@@ -372,8 +394,10 @@ func (e *Engine) gather(c *child) {
 	for _, id := range sortedKeys(c.rows) {
 		e.learn(c, id, high)
 	}
-	for _, r := range c.rows {
-		e.sawEpoch(r.Row.Epoch)
+	for id, r := range c.rows {
+		if n := e.state.Nodes[id]; slices.Compare(r.Row.Epoch[:level], n.Grant[:level]) == 0 {
+			e.sawEpoch(r.Row.Epoch)
+		}
 	}
 	c.seen, c.fresh = true, false
 }
@@ -384,7 +408,7 @@ func (e *Engine) learn(c *child, id mib.NodeID, high mib.Epoch) {
 	ep := r.Row.Epoch
 	n, known := e.node(id)
 	switch {
-	case !known && !high.Less(ep) && id < e.state.Meta.NextID: // a node that was forgotten
+	case !known && (e.state.Meta.Level > 0 || !e.strange(ep, high) && id < e.state.Meta.NextID): // a node that was forgotten
 		c.strays[id] = ep
 	case !known: // joined after the backup that this store came from
 		e.sawEpoch(ep)
@@ -401,10 +425,11 @@ func (e *Engine) learn(c *child, id mib.NodeID, high mib.Epoch) {
 		e.save(n)
 		e.raiseOwner(n)
 		e.record(Entry{Kind: KindAdopt, Node: id, To: c.id, Seen: fmt.Sprintf("row at epoch %v of a node that the store does not know", ep)})
+	case e.foreignGrant(n, ep):
 	case n.Owner == c.id && n.Epoch.Less(ep):
 		e.sawEpoch(ep)
 		e.raiseOwner(n)
-	case n.Owner != c.id && high.Less(ep) && (n.Intent.Target == 0 || n.Intent.Epoch.Less(ep)):
+	case n.Owner != c.id && n.Epoch.Less(ep) && e.strange(ep, high) && (n.Intent.Target == 0 || n.Intent.Epoch.Less(ep)):
 		// Perhaps a move that was under way, perhaps one that was done: an
 		// open intent proves itself before it takes the node over.
 		e.sawEpoch(ep)
@@ -427,6 +452,7 @@ func (e *Engine) silence(c *child) {
 	for _, id := range nodes {
 		e.touch(id)
 	}
+	e.adopt(c.id)
 	e.record(Entry{Kind: KindLost, Node: c.id, Nodes: len(nodes), Seen: fmt.Sprintf("%d probes unanswered", c.missed)})
 	// Half or more of the children silent at once: it is rather this manager
 	// that is cut off. Wait two windows before anything is taken away.
@@ -568,7 +594,7 @@ func (e *Engine) refused(c *child, set *Control, ev ActionFailed) {
 		case n.Owner:
 			e.raiseOwner(n)
 		case n.Intent.Target:
-			n.Intent.Epoch = e.newEpoch()
+			n.Intent.Epoch = e.newEpoch(n)
 			e.save(n)
 		}
 		return

@@ -30,17 +30,20 @@ type Engine struct {
 
 	nextAction ActionID
 	nextRound  Instant
-	asked      bool                   // a round was asked for
-	holdUntil  Instant                // no failover before: the manager suspects itself
-	formed     bool                   // the first ILMs have been promoted
-	formBy     Instant                // until when nodes wait for ILMs that are being promoted
-	openedAt   map[mib.NodeID]Instant // when a node's intent was opened
-	committed  map[mib.NodeID]Instant // when a node got its owner, for those whose earlier owners' rows are not gone
-	failing    map[mib.NodeID]bool    // as the logs say
-	promoting  map[mib.NodeID]bool    // promoted in this life, not yet a child
-	rankAt     Instant                // when all terms spent on outranking others are made up for
-	spurned    map[mib.NodeID]Instant // not to be promoted before
-	quietUntil map[mib.NodeID]Instant // after a move was given up: none but a failover before
+	asked      bool                        // a round was asked for
+	holdUntil  Instant                     // no failover before: the manager suspects itself
+	formed     bool                        // the first ILMs have been promoted
+	formBy     Instant                     // until when nodes wait for ILMs that are being promoted
+	openedAt   map[mib.NodeID]Instant      // when a node's intent was opened
+	committed  map[mib.NodeID]Instant      // when a node got its owner, for those whose earlier owners' rows are not gone
+	failing    map[mib.NodeID]bool         // as the logs say
+	promoting  map[mib.NodeID]bool         // promoted in this life, not yet a child
+	rankAt     Instant                     // when all terms spent on outranking others are made up for
+	spurned    map[mib.NodeID]Instant      // not to be promoted before
+	quietUntil map[mib.NodeID]Instant      // after a move was given up: none but a failover before
+	called     map[mib.NodeID]Instant      // nodes that call themselves ILMs and may be below their owners
+	heirs      map[mib.NodeID][]mib.NodeID // ILMs that were below a lost one, by that
+	heirsUntil map[mib.NodeID]Instant
 	plans      []plan
 	follow     []following
 	round      Round
@@ -76,6 +79,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 	e := &Engine{
 		settings: settings, chance: rand.New(rand.NewPCG(seed, 0x51)), state: state,
 		children: make(map[mib.NodeID]*child), owned: make(map[mib.NodeID]map[mib.NodeID]struct{}),
+		called: make(map[mib.NodeID]Instant), heirs: make(map[mib.NodeID][]mib.NodeID), heirsUntil: make(map[mib.NodeID]Instant),
 		failing: make(map[mib.NodeID]bool), quietUntil: make(map[mib.NodeID]Instant), spurned: make(map[mib.NodeID]Instant),
 		promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
 		open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
@@ -138,6 +142,10 @@ func (e *Engine) Step(ev Event) ([]Action, error) {
 		e.operator(ev)
 	case Tuned:
 		e.tuned(ev.Settings)
+	case Relayed:
+		e.relayed(ev)
+	case Vouched:
+		e.vouched(ev.Child)
 	default:
 		return nil, fmt.Errorf("unknown event %T", ev)
 	}
@@ -162,6 +170,7 @@ func (e *Engine) work() {
 		e.control()
 		for _, id := range e.order {
 			e.readLog(e.children[id])
+			e.announce(e.children[id])
 		}
 	}
 	e.probeAll()
@@ -282,31 +291,42 @@ func (e *Engine) raiseTerm(term uint32) {
 	e.record(Entry{Kind: KindTerm, Node: e.state.Meta.Self, Seen: fmt.Sprintf("term %d", term)})
 }
 
-// newEpoch gives an epoch above every epoch known, within the own term.
-func (e *Engine) newEpoch() mib.Epoch {
+// newEpoch gives an epoch for a node that is above every epoch known of it,
+// within the own term: it begins with the levels above, as they granted the
+// node, and leaves those below at zero.
+func (e *Engine) newEpoch(n *Node) mib.Epoch {
 	level := e.state.Meta.Level
-	own := e.state.Nodes[e.state.Meta.Self].Epoch
 	var next mib.Epoch
-	copy(next[:level], own[:level])
-	high := e.state.Meta.High
-	next[level] = e.state.Meta.Term<<16 | 1
-	if slices.Equal(high[:level], next[:level]) && high[level] >= next[level] {
-		next[level] = high[level] + 1
-	}
+	copy(next[:level], n.Grant[:level])
+	next[level] = max(e.state.Meta.Term<<16|1, e.state.Meta.High[level]+1)
 	if next.Term(level) > e.state.Meta.Term { // 65,535 epochs in one term
 		e.raiseTerm(next.Term(level))
 	}
-	e.state.Meta.High = next
-	e.dirtyMeta = true
+	e.sawEpoch(next)
 	return next
 }
 
-// sawEpoch notes an epoch that was met at a child.
+// sawEpoch notes an epoch that was met at a child: its own level's count.
 func (e *Engine) sawEpoch(ep mib.Epoch) {
-	if e.state.Meta.High.Less(ep) {
-		e.state.Meta.High = ep
+	level := e.state.Meta.Level
+	if e.state.Meta.High[level] < ep[level] {
+		e.state.Meta.High[level] = ep[level]
 		e.dirtyMeta = true
 	}
+}
+
+// strange reports whether this manager, with the counts up to high, has not
+// made the epoch: its count is higher, or a manager below has made it.
+func (e *Engine) strange(ep, high mib.Epoch) bool {
+	level := e.state.Meta.Level
+	return ep[level] > high[level] || slices.Max(ep[level+1:]) > 0
+}
+
+// foreignGrant reports whether an epoch was made under a newer grant than the
+// one that this manager has of the node: it is somebody else's by now.
+func (e *Engine) foreignGrant(n *Node, ep mib.Epoch) bool {
+	level := e.state.Meta.Level
+	return slices.Compare(ep[:level], n.Grant[:level]) > 0
 }
 
 // interval is the time between a node's slots.

@@ -125,6 +125,20 @@ type Tuned struct {
 	Settings Settings
 }
 
+// Relayed says that the manager above has stored what was relayed of a
+// child's log up to a cursor.
+type Relayed struct {
+	At
+	Child  mib.NodeID
+	Cursor Cursor
+}
+
+// Vouched says that the manager above knows of an announced ILM.
+type Vouched struct {
+	At
+	Child mib.NodeID
+}
+
 // Report is what a manager reads of a child at each probe.
 type Report struct {
 	Fence       mib.Fence

@@ -10,6 +10,10 @@ import (
 // joined adds a node to the inventory, or takes what has changed of it.
 func (e *Engine) joined(ev NodeJoined) {
 	in := ev.Node
+	if e.state.Meta.Level > 0 {
+		e.granted(in)
+		return
+	}
 	n, known := e.find(in)
 	if !known {
 		id := in.ID
@@ -37,7 +41,8 @@ func (e *Engine) joined(ev NodeJoined) {
 	}
 	delete(e.failing, n.ID)
 	delete(e.spurned, n.ID)
-	if ev.Active && !n.Wanted && n.ID != e.state.Meta.Self {
+	n.unban(e.state.Meta.Self) // it has just been heard here
+	if ev.Active && !n.Wanted && n.ID != e.state.Meta.Self && !e.mayBeBelow(n) {
 		n.Wanted = true
 		e.record(Entry{Kind: KindAdopt, Node: n.ID, Seen: "calls itself an ILM, which the store does not know"})
 	}
@@ -55,6 +60,44 @@ func (e *Engine) joined(ev NodeJoined) {
 	if n.Owner != 0 && (old.Address != n.Address || old.Name != n.Name || old.Profile != n.Profile ||
 		old.Credential != n.Credential || old.Interval != n.Interval || old.Kind != n.Kind || old.Wanted != n.Wanted) {
 		e.raiseOwner(n) // so that the row is written again
+	}
+}
+
+// mayBeBelow reports whether a node that calls itself an ILM may be one below
+// its owner, of which this manager has not heard yet. One that still looks for
+// a parent after a while is not.
+func (e *Engine) mayBeBelow(n *Node) bool {
+	if e.settings.Levels == 0 || n.Owner == 0 || n.Owner == e.state.Meta.Self || !e.ready(e.children[n.Owner]) {
+		return false
+	}
+	wait := 2 * e.formTime()
+	since, called := e.called[n.ID]
+	if !called || e.now.Sub(since) > 10*wait {
+		e.called[n.ID] = e.now
+		return true
+	}
+	return e.now.Sub(since) < wait
+}
+
+// granted takes a node that the manager above has put on this one's list, or
+// what it has changed of it. Nothing else makes nodes below the top.
+func (e *Engine) granted(in Node) {
+	n, known := e.node(in.ID)
+	*n = n.clone()
+	fresh := !known || n.leaving() // taken away and granted again
+	old := *n
+	if fresh {
+		e.state.Meta.Order++
+		*n = Node{ID: in.ID, Owner: e.state.Meta.Self, Fence: 1, Zero: in.Zero, Order: e.state.Meta.Order, Prev: n.Prev}
+	}
+	n.Name, n.Address, n.Kind, n.Profile, n.Credential = in.Name, in.Address, in.Kind, in.Profile, in.Credential
+	n.Interval, n.Zone, n.Candidate, n.Grant = in.Interval, in.Zone, in.Candidate, in.Grant
+	e.save(n)
+	if c := e.children[n.ID]; c != nil && old.Grant != n.Grant {
+		c.lost, c.probeAt = false, e.now
+	}
+	if fresh || old.Grant != n.Grant || !same(&old, n) {
+		e.raiseOwner(n)
 	}
 }
 
@@ -103,13 +146,13 @@ func (e *Engine) left(id mib.NodeID) {
 	}
 	*n = n.clone()
 	if n.Wanted {
-		n.Wanted, n.Retiring = false, false
+		n.Wanted, n.Retiring, n.Vouched = false, false, false
 		for _, k := range e.ownedBy(id) {
 			e.touch(k)
 		}
 		e.removeChild(id)
 	}
-	n.Kind, n.Intent, n.Epoch = kindLeaving, Intent{}, e.newEpoch()
+	n.Kind, n.Intent, n.Epoch = kindLeaving, Intent{}, e.newEpoch(n)
 	e.save(n)
 	e.record(Entry{Kind: KindLeft, Node: id, Nodes: 1, Seen: n.Name})
 }

@@ -26,6 +26,10 @@ type ListState struct {
 type ListRow struct {
 	Row  mib.SupportRow // Slot and Due are of the time when it was staged
 	Zero Instant        // when slot 0 was due
+	// Inner is the epoch that this manager's own engine has given the node
+	// last, and Away that it is on the list of a manager below (Middle).
+	Inner mib.Epoch `json:",omitzero"`
+	Away  bool      `json:",omitempty"`
 }
 
 // ListChange is one transaction on a list's store: fence and effect together.
@@ -69,7 +73,9 @@ type List struct {
 	ids    []mib.NodeID // sorted
 	queue  dueQueue
 	digest mib.Digest
+	inner  mib.Digest // of the rows that this manager polls itself, by inner epoch
 	log    Log
+	edits  uint64 // counts changes of rows and trims of the log
 	// Counts of what was refused or passed over, for the MIB.
 	StaleFences, RefusedRows, SkippedPolls uint64
 }
@@ -91,6 +97,8 @@ type entry struct {
 	cost     time.Duration
 	polls    uint64
 	lost     uint64
+	// Since this manager polls the node itself (again).
+	ownFirst, ownSamples uint32
 }
 
 // NewList makes a list from what the store kept; now is the present.
@@ -185,7 +193,7 @@ func (l *List) planRows(now Instant, a mib.Apply, ch *ListChange) *Refusal {
 			} else if r.Interval != old.Row.Interval { // keep the numbering, change the pace
 				zero = old.at.Add(-time.Duration(old.next) * r.Interval)
 			}
-			ch.Rows = append(ch.Rows, ListRow{r, zero})
+			ch.Rows = append(ch.Rows, ListRow{Row: r, Zero: zero, Inner: old.Inner, Away: old.Away})
 			continue
 		}
 		fresh++
@@ -193,7 +201,7 @@ func (l *List) planRows(now Instant, a mib.Apply, ch *ListChange) *Refusal {
 			return &Refusal{NotHeld, fmt.Sprintf("node %d: the list is full (%d rows)", r.Node, l.limits.Capacity)}
 		}
 		ch.undo.Removed = append(ch.undo.Removed, r.Node)
-		ch.Rows = append(ch.Rows, ListRow{r, now.Add(r.Due - time.Duration(r.Slot)*r.Interval)})
+		ch.Rows = append(ch.Rows, ListRow{Row: r, Zero: now.Add(r.Due - time.Duration(r.Slot)*r.Interval)})
 	}
 	for _, t := range a.Destroy {
 		if old, have := l.rows[t.Node]; have && !t.Epoch.Less(old.Row.Epoch) {
@@ -224,6 +232,7 @@ func validRow(r mib.SupportRow) error {
 
 // Apply makes a planned change, after the host has made it durable.
 func (l *List) Apply(now Instant, ch *ListChange) {
+	l.edits++
 	l.state.Active, l.state.Settings = ch.Active, ch.Settings
 	l.state.Fence, l.state.FenceSum = ch.Fence, ch.FenceSum
 	for _, r := range ch.Rows {
@@ -259,8 +268,13 @@ func (l *List) put(r ListRow, now Instant) {
 		l.ids = slices.Insert(l.ids, i, r.Row.Node)
 	}
 	moved := have && (e.Zero != r.Zero || e.Row.Interval != r.Row.Interval)
+	back := have && e.Away && !r.Away
 	epoch := e.Row.Epoch
+	if have {
+		l.toggleInner(e, false)
+	}
 	e.ListRow = r
+	l.toggleInner(e, true)
 	l.state.Rows[r.Row.Node] = r
 	l.digest.Add(r.Row.Node, r.Row.Epoch)
 	if !have {
@@ -272,7 +286,15 @@ func (l *List) put(r ListRow, now Instant) {
 	if have && r.Row.Slot > e.next+1 {
 		e.next = r.Row.Slot
 	}
-	if !have || moved {
+	if back { // polled here again, from the present slot on
+		e.next, e.flying, e.ownFirst, e.ownSamples = max(e.next, slotAt(e.Zero, r.Row.Interval, now)), 0, 0, 0
+	}
+	switch {
+	case e.Away:
+		if e.heapAt >= 0 {
+			heap.Remove(&l.queue, e.heapAt)
+		}
+	case !have || moved || back:
 		e.at = due(e.Zero, r.Row.Interval, e.next)
 		if e.heapAt >= 0 {
 			heap.Fix(&l.queue, e.heapAt)
@@ -291,6 +313,7 @@ func (l *List) remove(id mib.NodeID, now Instant) {
 		return
 	}
 	l.digest.Remove(id, e.Row.Epoch)
+	l.toggleInner(e, false)
 	delete(l.rows, id)
 	delete(l.state.Rows, id)
 	if i, found := slices.BinarySearch(l.ids, id); found {
@@ -300,6 +323,17 @@ func (l *List) remove(id mib.NodeID, now Instant) {
 		heap.Remove(&l.queue, e.heapAt)
 	}
 	l.log.add(mib.Record{Kind: mib.RecordRemoved, Node: id, Slot: e.next}, now)
+}
+
+// toggleInner takes a row into the digest of those polled here, or out of it.
+func (l *List) toggleInner(e *entry, in bool) {
+	switch {
+	case e.Away || e.Inner.IsZero():
+	case in:
+		l.inner.Add(e.Row.Node, e.Inner)
+	default:
+		l.inner.Remove(e.Row.Node, e.Inner)
+	}
 }
 
 // Poll is one poll that is due.
@@ -369,7 +403,11 @@ func (l *List) Polled(now Instant, node mib.NodeID, slot uint32, s mib.Sample) {
 	if e.first == 0 {
 		e.first = slot
 	}
+	if e.ownFirst == 0 {
+		e.ownFirst = slot
+	}
 	e.samples++
+	e.ownSamples++
 	e.lastAt = now
 	e.cost = s.Cost
 	if e.rtt == 0 {
@@ -416,6 +454,10 @@ type RowStatus struct {
 	RTT, Jitter time.Duration
 	Cost        time.Duration
 	Polls, Lost uint64
+	// Away says that a manager below polls the node. Inner is the
+	// epoch at which this manager's engine has it, zero without one.
+	Away  bool
+	Inner mib.Epoch
 }
 
 // Row gives the status of a row.
@@ -426,7 +468,7 @@ func (l *List) Row(now Instant, id mib.NodeID) (RowStatus, bool) {
 	}
 	s := RowStatus{
 		Row: e.Row, First: e.first, Samples: e.samples, Failing: e.failing, Failures: e.failures,
-		LastAt: e.lastAt, RTT: e.rtt, Jitter: e.jitter, Cost: e.cost, Polls: e.polls, Lost: e.lost,
+		LastAt: e.lastAt, RTT: e.rtt, Jitter: e.jitter, Cost: e.cost, Polls: e.polls, Lost: e.lost, Away: e.Away, Inner: e.Inner,
 	}
 	// A slot is concluded when its answer is in the log or given up, not when
 	// its poll has left: the parent takes a passed slot for a logged one.
@@ -434,8 +476,39 @@ func (l *List) Row(now Instant, id mib.NodeID) (RowStatus, bool) {
 	if e.flying != 0 {
 		s.Row.Slot = e.flying
 	}
+	if e.Away { // what is under way below is given this time to arrive
+		s.Row.Slot = max(e.next, slotAt(e.Zero, e.Row.Interval, now.Add(-awaySlots*e.Row.Interval)))
+	}
 	s.Row.Due = due(e.Zero, e.Row.Interval, s.Row.Slot).Sub(now)
 	return s, true
+}
+
+// awaySlots is after how many intervals a slot of a node that a manager below
+// polls counts as concluded without an answer.
+const awaySlots = 4
+
+// Relay takes a record of a manager below into the log.
+func (l *List) Relay(now Instant, r mib.Record) {
+	at := now.Add(-r.Age)
+	e, have := l.rows[r.Node]
+	switch {
+	case !have:
+	case r.Kind == mib.RecordSample:
+		if e.first == 0 {
+			e.first = r.Slot
+		}
+		e.samples++
+		e.lastAt = max(e.lastAt, at)
+		e.failing, e.failures = false, 0
+		if e.Away {
+			e.next = max(e.next, r.Slot+1)
+		}
+	case r.Kind == mib.RecordFailing:
+		e.failing = e.Away || e.failing
+	case r.Kind == mib.RecordBack:
+		e.failing = !e.Away && e.failing
+	}
+	l.log.add(mib.Record{Kind: r.Kind, Node: r.Node, Slot: r.Slot, Payload: r.Payload}, at)
 }
 
 // NextRow is the first node on the list after id, for walks.
@@ -448,6 +521,13 @@ func (l *List) NextRow(id mib.NodeID) (mib.NodeID, bool) {
 		return 0, false
 	}
 	return l.ids[i], true
+}
+
+// Polls reports whether this manager polls the node itself: the row is here
+// and not away at a manager below.
+func (l *List) Polls(id mib.NodeID) bool {
+	e, have := l.rows[id]
+	return have && !e.Away
 }
 
 // Len is how many rows the list has.
@@ -480,6 +560,8 @@ func (s *ControlSet) sum() uint64 {
 	b = binary.BigEndian.AppendUint32(b, s.Cursor.Seq)
 	b = binary.BigEndian.AppendUint32(b, s.Settings.TriggerMillis)
 	b = binary.BigEndian.AppendUint32(b, s.Settings.PollMillis)
+	b = binary.BigEndian.AppendUint32(b, s.Settings.Levels)
+	b = binary.BigEndian.AppendUint32(b, s.Settings.Below)
 	h.Write(b)
 	return h.Sum64()
 }

@@ -7,8 +7,8 @@ import "simone/mib"
 // of newer owners than it does; it goes above them, or they would not take its
 // word for who their parent is. The caller has saved the node.
 func (e *Engine) met(id mib.NodeID, epoch mib.Epoch) {
-	if !e.state.Meta.High.Less(epoch) {
-		return
+	if e.state.Meta.Level > 0 || epoch[0] <= e.state.Meta.High[0] {
+		return // below the top the manager above sees to it
 	}
 	if t := epoch.Term(e.state.Meta.Level); t >= maxTerm {
 		e.alert("node %d obeys an epoch that cannot be outranked (%v): remove its state directory and restart it", id, epoch)

@@ -16,7 +16,7 @@ import (
 
 // openIntent begins a move. The caller saves the node.
 func (e *Engine) openIntent(n *Node, target mib.NodeID, why Kind) {
-	n.Intent = Intent{Target: target, Epoch: e.newEpoch(), Why: why}
+	n.Intent = Intent{Target: target, Epoch: e.newEpoch(n), Why: why}
 	e.dropHeld(n.ID)
 	e.openedAt[n.ID] = e.now
 	for _, id := range [...]mib.NodeID{n.Owner, target} { // look at both rows soon
@@ -48,9 +48,9 @@ func (e *Engine) abort(n *Node, why string) {
 // raiseOwner gives the owner's row a new epoch; an open intent stays above it
 // (model rule IntentUp).
 func (e *Engine) raiseOwner(n *Node) {
-	n.Epoch = e.newEpoch()
+	n.Epoch = e.newEpoch(n)
 	if n.Intent.Target != 0 {
-		n.Intent.Epoch = e.newEpoch()
+		n.Intent.Epoch = e.newEpoch(n)
 	}
 	e.save(n)
 }
@@ -176,9 +176,11 @@ func (e *Engine) process(n *Node, c *child) bool {
 		return e.processTarget(n, c, r, ep)
 	case r == nil:
 		return e.processGone(n, c)
-	case e.state.Meta.High.Less(ep): // a row that nobody here has made
+	case e.foreignGrant(n, ep): // not ours any more
+		return false
+	case n.Epoch.Less(ep) && e.strange(ep, e.state.Meta.High): // a row that nobody here has made
 		e.sawEpoch(ep)
-		if n.Intent.Target != 0 && ep.Less(n.Intent.Epoch) {
+		if n.Intent.Target != 0 && (ep.Less(n.Intent.Epoch) || n.Intent.Target == c.id) {
 			return false
 		}
 		e.openIntent(n, c.id, KindAdopt)
@@ -193,6 +195,8 @@ func (e *Engine) process(n *Node, c *child) bool {
 // missing is staged by control.
 func (e *Engine) processOwner(n *Node, r *seenRow, ep mib.Epoch) bool {
 	switch {
+	case n.Epoch.Less(ep) && e.foreignGrant(n, ep):
+		return false
 	case n.Epoch.Less(ep): // newer than we know: as found
 		e.sawEpoch(ep)
 		e.raiseOwner(n)
@@ -228,12 +232,12 @@ func (e *Engine) processTarget(n *Node, c *child, r *seenRow, ep mib.Epoch) bool
 	ownerGone := e.gone(n.Owner)
 	switch {
 	case n.Intent.Epoch.Term(e.state.Meta.Level) < e.state.Meta.Term:
-		n.Intent.Epoch = e.newEpoch()
+		n.Intent.Epoch = e.newEpoch(n)
 		e.save(n)
 		return true
 	case n.Intent.Epoch.Less(ep):
 		e.sawEpoch(ep)
-		n.Intent.Epoch = e.newEpoch()
+		n.Intent.Epoch = e.newEpoch(n)
 		e.save(n)
 		return true
 	case ep.Less(n.Intent.Epoch):
@@ -296,7 +300,7 @@ func (e *Engine) logReadTo(c *child, id mib.NodeID) bool {
 	if mark.Incarnation != c.report.Log.Incarnation {
 		return true // that log is no more
 	}
-	cur := e.state.Cursors[c.id]
+	cur := e.readTo(c)
 	return cur.Incarnation == mark.Incarnation && cur.Seq >= mark.Seq || mark.Seq == 0
 }
 
@@ -397,8 +401,8 @@ func (e *Engine) control() {
 		gone = append(gone, e.leavingAt(c)...)
 		n := e.state.Nodes[cid]
 		switch {
-		case n.Wanted && !c.self && (!c.report.Active || c.settings != e.ilmSettings()):
-			e.send(c, ControlSet{Verb: Promote, Settings: e.ilmSettings()})
+		case n.Wanted && !c.self && (!c.report.Active || c.settings != e.ilmSettings(&n)):
+			e.send(c, ControlSet{Verb: Promote, Settings: e.ilmSettings(&n)})
 		case len(stage[cid]) > 0 && c.report.Active:
 			e.send(c, ControlSet{Verb: Stage, Apply: mib.Apply{Stage: e.batch(c, stage[cid])}})
 		case len(gone) > 0:
@@ -411,11 +415,17 @@ func (e *Engine) control() {
 	}
 }
 
-func (e *Engine) ilmSettings() IlmSettings {
-	return IlmSettings{
+// ilmSettings is what an ILM is told. One that is to hand over its list keeps
+// no ILMs below itself any more.
+func (e *Engine) ilmSettings(n *Node) IlmSettings {
+	s := IlmSettings{
 		TriggerMillis: uint32(e.settings.Trigger.Milliseconds()),
 		PollMillis:    uint32(e.settings.Interval.Milliseconds()),
 	}
+	if e.settings.Levels > 0 && !n.Drained && !n.Retiring {
+		s.Levels, s.Below = uint32(e.settings.Levels), uint32(e.settings.Below)
+	}
+	return s
 }
 
 // maxDestroy is how many tombstones surely fit one simoneIlmApply.
@@ -456,7 +466,7 @@ func (e *Engine) lacks(n *Node, at mib.NodeID, ep mib.Epoch) (mib.SupportRow, bo
 	l := e.state.Ledgers[n.ID]
 	return mib.SupportRow{
 		Node: n.ID, Epoch: ep, Slot: max(slot, l.Last()+1), Due: in, Interval: every, Kind: kind,
-		Name: n.Name, Address: n.Address, Profile: n.Profile, Credential: n.Credential,
+		Name: n.Name, Address: n.Address, Profile: n.Profile, Credential: n.Credential, Zone: n.Zone, Candidate: n.Candidate,
 	}, true
 }
 
@@ -516,9 +526,12 @@ func (e *Engine) demoted(c *child) {
 		return
 	}
 	*n = n.clone()
-	n.Wanted, n.Retiring = false, false
+	n.Wanted, n.Retiring, n.Vouched = false, false, false
 	e.removeChild(c.id)
 	e.save(n)
+	if e.state.Meta.Level > 0 {
+		e.do(Announce{Child: c.id})
+	}
 	e.raiseOwner(n) // its row says now that it is a leaf
 	e.record(Entry{Kind: KindDemote, Node: c.id})
 }
@@ -533,7 +546,7 @@ const kindLeaving mib.Kind = -1
 // settleLeaving forgets a node when no child that answers has its row.
 func (e *Engine) settleLeaving(n *Node) bool {
 	for _, c := range e.children {
-		if !c.silent && (c.rows[n.ID] != nil || !e.readable(c)) {
+		if !c.silent && !c.lost && (c.rows[n.ID] != nil || !e.readable(c) || c.set != nil) {
 			return false
 		}
 	}

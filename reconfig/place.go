@@ -97,12 +97,14 @@ func (e *Engine) misplaced(n *Node) Kind {
 		return KindNone
 	case e.gone(n.Owner):
 		return KindFailover
+	case e.children[n.Owner].lost: // the manager above is about to take it away
+		return KindNone
 	case n.Owner == self:
 		if !n.Pinned && e.anyILM(n) {
 			return KindAssign
 		}
 		return KindNone
-	case e.closed(n.Owner) && !n.Pinned:
+	case e.closed(n.Owner) && !n.Pinned && !n.Manager:
 		return KindDrain
 	case n.banned(n.Owner, e.now) && e.children[n.Owner].rows[n.ID] == nil:
 		return KindRestore
@@ -116,7 +118,7 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 	if n.ID == self || n.Wanted {
 		return self, true
 	}
-	if why == KindFailover && e.now < e.holdUntil {
+	if why == KindFailover && (e.now < e.holdUntil || e.awaitsHeirs(n.Owner)) {
 		return 0, false
 	}
 	if why == KindAssign && e.forming() && e.now < e.formBy {
@@ -231,7 +233,7 @@ func (e *Engine) formTime() time.Duration {
 func (e *Engine) assign(n *Node, to mib.NodeID) {
 	every := e.interval(n)
 	e.state.Meta.Order++
-	n.Owner, n.Epoch, n.Fence, n.Order = to, e.newEpoch(), 1, e.state.Meta.Order
+	n.Owner, n.Epoch, n.Fence, n.Order = to, e.newEpoch(n), 1, e.state.Meta.Order
 	n.Zero = e.now.Add(phase(uint32(n.ID), every) - every)
 	e.save(n)
 }
@@ -296,6 +298,14 @@ func (e *Engine) ensureILMs() {
 			e.alert("node %d (%s) fell silent before it became an ILM; another candidate takes its place", id, n.Name)
 			continue
 		}
+		if !n.Retiring && e.settings.MaxILMs < 0 { // there are to be none below any more
+			*n = n.clone()
+			n.Retiring = true
+			e.save(n)
+			for k := range e.owned[id] {
+				e.touch(k)
+			}
+		}
 		if !n.Retiring && !n.Drained && (c == nil || !c.silent) {
 			active++
 		}
@@ -350,6 +360,6 @@ const spurnRounds = 10
 
 // eligible reports whether a node may be made an ILM now.
 func (e *Engine) eligible(n *Node) bool {
-	return e.now >= e.spurned[n.ID] && n.Candidate && !n.Wanted && !n.Drained && !n.Pinned && n.Kind == mib.KindLeaf && n.Intent.Target == 0 &&
+	return e.now >= e.spurned[n.ID] && n.Candidate && !n.Wanted && !n.Manager && !n.Drained && !n.Pinned && n.Kind == mib.KindLeaf && n.Intent.Target == 0 &&
 		n.ID != e.state.Meta.Self && !n.banned(e.state.Meta.Self, e.now) && !e.failing[n.ID] && (n.Owner == 0 || !e.gone(n.Owner))
 }

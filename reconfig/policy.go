@@ -19,7 +19,7 @@ type Settings struct {
 	Misses     int           // unanswered probes until a child is silent
 	MinILMs    int
 	StartILMs  int // how many a tree without any begins with, if more than MinILMs
-	MaxILMs    int // 0: as many as there are candidates
+	MaxILMs    int // 0: as many as there are candidates; -1: none, those there are retire
 	// MigrateToColdest excludes inactive hosts as the target of a migrate
 	// (SIM.md: migrate-target=coldest).
 	MigrateToColdest bool
@@ -27,6 +27,9 @@ type Settings struct {
 	Churn            float64 // of all nodes, at most, in one round's planned moves
 	Capacity         int     // rows per ILM; 0: no limit
 	BanFor           time.Duration
+	// Levels is how many levels of ILMs may be below each ILM, and Below how
+	// many ILMs each keeps below itself then.
+	Levels, Below int
 }
 
 // Thresholds are the temperatures, in stu, at which transformations fire:
@@ -61,7 +64,7 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("poll interval %v is not positive: write a time such as 10s", s.Interval)
 	case s.Probe <= 0 || s.Misses < 1:
 		return fmt.Errorf("probe %v and misses %d: both must be positive, for example 500ms and 3", s.Probe, s.Misses)
-	case s.MinILMs < 0 || s.MaxILMs != 0 && s.MaxILMs < s.MinILMs:
+	case s.MinILMs < 0 || s.MaxILMs > 0 && s.MaxILMs < s.MinILMs || s.MaxILMs < 0 && s.MinILMs > 0:
 		return fmt.Errorf("between %d and %d ILMs is empty: write a minimum that is not above the maximum", s.MinILMs, s.MaxILMs)
 	case s.Churn <= 0 || s.Churn > 1:
 		return fmt.Errorf("churn %g is not in (0, 1]: write the share of nodes that one round may move, for example 0.1", s.Churn)

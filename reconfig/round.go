@@ -111,7 +111,7 @@ func (e *Engine) view() (View, Round) {
 			}
 			cv := ChildView{ID: id, Temperature: t, Utilisation: c.report.Utilisation, Busy: busy[id]}
 			for _, k := range e.ownedBy(id) {
-				if n := e.state.Nodes[k]; n.Pinned || n.Intent.Target != 0 || n.Wanted {
+				if n := e.state.Nodes[k]; n.Pinned || n.Intent.Target != 0 || n.Wanted || n.Manager {
 					cv.Fixed++
 				} else {
 					cv.Nodes = append(cv.Nodes, k)
@@ -132,7 +132,7 @@ func (e *Engine) view() (View, Round) {
 			v.Idle = append(v.Idle, id)
 		}
 	}
-	if v.MaxILMs == 0 {
+	if v.MaxILMs <= 0 {
 		v.MaxILMs = len(v.Children) + len(v.Idle)
 	}
 	return v, r

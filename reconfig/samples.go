@@ -12,6 +12,10 @@ func (e *Engine) logRead(ev LogRead) {
 		return
 	}
 	c.reading = 0
+	if e.state.Meta.Level > 0 {
+		e.relay(c, ev)
+		return
+	}
 	cur := e.state.Cursors[c.id]
 	if cur.Incarnation != ev.Incarnation {
 		cur = Cursor{Incarnation: ev.Incarnation}
@@ -23,14 +27,9 @@ func (e *Engine) logRead(ev LogRead) {
 			continue
 		}
 		cur.Seq = r.Seq
-		switch r.Kind {
-		case mib.RecordSample:
-			delete(e.failing, r.Node)
+		e.heard(r)
+		if r.Kind == mib.RecordSample {
 			e.accept(c, r)
-		case mib.RecordFailing:
-			e.failing[r.Node] = true
-		case mib.RecordBack:
-			delete(e.failing, r.Node)
 		}
 	}
 	if cur != e.state.Cursors[c.id] {
@@ -81,7 +80,7 @@ func (e *Engine) readLog(c *child) {
 		return
 	}
 	head := c.report.Log
-	cur := e.state.Cursors[c.id]
+	cur := e.readTo(c)
 	if head.Incarnation == 0 || head.Seq == 0 || cur.Incarnation == head.Incarnation && cur.Seq >= head.Seq {
 		return
 	}

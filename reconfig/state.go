@@ -45,7 +45,15 @@ type Node struct {
 	Intent Intent
 	Banned []Ban
 
+	// Grant is the epoch at which the manager above has given the node to this
+	// one; the epochs that this one makes for it begin with it. Zero at the top.
+	Grant mib.Epoch
+	// Manager says that the node is an ILM below its owner. If the owner is
+	// lost, this manager adopts it with all that it polls.
+	Manager bool
+
 	Wanted   bool // is to be an ILM under this manager
+	Vouched  bool // the manager above knows that it is one: it may be given nodes
 	Retiring bool // is to hand over its list and become a leaf again
 }
 

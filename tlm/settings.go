@@ -27,6 +27,7 @@ func configured(c *config.TLM) reconfig.Settings {
 	s.Trigger, s.Interval = time.Duration(c.Trigger), time.Duration(c.Poll)
 	s.Probe, s.Misses = time.Duration(c.Probe.Interval), c.Probe.Misses
 	s.MinILMs, s.StartILMs, s.MaxILMs = c.ILMs.Min, c.ILMs.Start, c.ILMs.Max
+	s.Levels, s.Below = c.ILMs.Levels, c.ILMs.Below
 	s.MigrateToColdest = c.MigrateTarget == "coldest"
 	s.Churn = c.Churn
 	return s

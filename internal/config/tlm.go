@@ -81,6 +81,10 @@ type ILMs struct {
 	Start int `yaml:"start"` // how many a new tree begins with
 	Min   int `yaml:"min"`   // merge and demotion stop here
 	Max   int `yaml:"max"`   // promotion stops here; 0: at the number of candidates
+	// Levels is how many further levels of ILMs there are below each ILM, 0
+	// to 2, and Below how many ILMs each keeps below itself then.
+	Levels int `yaml:"levels"`
+	Below  int `yaml:"below"`
 }
 
 // DefaultThresholds are those that the paper found best (document 001, 5.2).
@@ -99,7 +103,7 @@ func DefaultTLM() *TLM {
 		Thresholds:    DefaultThresholds(),
 		Policy:        "paper",
 		Mode:          "automatic",
-		ILMs:          ILMs{Start: 2, Min: 1},
+		ILMs:          ILMs{Start: 2, Min: 1, Below: 2},
 		Churn:         0.1,
 		MigrateTarget: "any",
 	}
@@ -183,6 +187,10 @@ func (t *Thresholds) problems() (ps Problems) {
 }
 
 func (n *ILMs) problems() (ps Problems) {
+	checkInt(&ps, "levels", n.Levels, 0, 2)
+	if n.Levels > 0 {
+		checkInt(&ps, "below", n.Below, 1, 1000)
+	}
 	const most = 1_000_000
 	checkInt(&ps, "min", n.Min, 1, most)
 	checkInt(&ps, "max", n.Max, 0, most)

@@ -112,6 +112,7 @@ func Open(o Options) (_ *Node, err error) {
 	if len(o.Config.Credentials) > 0 {
 		cfg.Host.Credential = o.Config.Credentials[0].Name
 	}
+	cfg.Managers = n.store
 	if up := n.chassis.Uplink(o.Config); up != nil {
 		cfg.Notifier = up
 	}

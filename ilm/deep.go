@@ -1,0 +1,77 @@
+package ilm
+
+import (
+	"context"
+	"time"
+
+	"simone/manager"
+)
+
+// deepRetry is how long to wait before an engine that could not be made is
+// tried again.
+const deepRetry = time.Second
+
+// keepManagers gives the node an engine of its own when its parent wants it to
+// have ILMs below, and lets it go on once it has been one, so that what it has
+// handed out comes back.
+func (m *Manager) keepManagers(ctx context.Context) {
+	state, err := m.cfg.Managers.Load()
+	if err != nil {
+		m.log.Error("what this node kept as a manager of ILMs cannot be read", "err", err)
+	}
+	begun := len(state.Nodes) > 0
+	for ctx.Err() == nil {
+		told, active := m.host.Told()
+		self := m.cfg.Node.Identity()
+		begun = begun || active && told.Levels > 0 && told.Below > 0
+		if self.ID != 0 && begun {
+			m.manage(ctx, manager.DeepConfig{
+				Host: m.host, Self: self.ID, Level: max(int(self.Level), 1), Store: m.cfg.Managers, Poller: m.cfg.Host.Poller,
+				Clock: m.cfg.Host.Clock, Seed: uint64(self.ID), Logger: m.cfg.Logger,
+			})
+			continue
+		}
+		var announced <-chan time.Time // the place comes without a control SET
+		if begun {
+			announced = time.After(deepRetry)
+		}
+		select {
+		case <-ctx.Done():
+		case <-m.host.Changed():
+		case <-announced:
+		}
+	}
+}
+
+// manage runs an engine until the node's level changes or ctx ends.
+func (m *Manager) manage(ctx context.Context, cfg manager.DeepConfig) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	deep, err := manager.NewDeep(cfg)
+	if err != nil {
+		m.log.Error("this node cannot manage ILMs", "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(deepRetry):
+		}
+		return
+	}
+	over := make(chan error, 1)
+	go func() { over <- deep.Run(ctx) }()
+	for {
+		if err := deep.Retune(ctx); err != nil && ctx.Err() == nil {
+			m.log.Error("settings for the ILMs below were refused", "err", err)
+		}
+		select {
+		case <-over:
+			return
+		case <-m.host.Changed():
+		case <-time.After(deepRetry):
+		}
+		if level := int(m.cfg.Node.Identity().Level); level > 0 && level != cfg.Level {
+			cancel()
+			<-over
+			return
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package reconfig
+
+import (
+	"fmt"
+	"slices"
+
+	"simone/mib"
+)
+
+// Middle is an ILM that has ILMs below it: it joins the List that its parent
+// writes to the Engine that shares the list out. The engine's own list is the
+// part of the List that is not away at a manager below; what the managers
+// below poll is relayed into the List's log. Like its two halves it does no
+// I/O, and one goroutine owns all three.
+type Middle struct {
+	list   *List
+	engine *Engine
+	edits  uint64
+	synced bool
+	fence  mib.Fence // of the engine's control of its own list, in this life
+	sum    uint64
+	marks  []relayMark
+}
+
+// relayMark says what the parent has got of a child when it has acknowledged
+// the List's log to seq.
+type relayMark struct {
+	seq    uint32
+	child  mib.NodeID
+	cursor Cursor
+	vouch  bool // it is an announcement
+}
+
+// NewMiddle joins a list and an engine.
+func NewMiddle(l *List, e *Engine) *Middle { return &Middle{list: l, engine: e} }
+
+// Events gives what the engine has to be told since the last call: nodes that
+// the parent has granted, changed or taken away, and what it acknowledged.
+func (m *Middle) Events(now Instant) []Event {
+	at := At{now}
+	var out []Event
+	if !m.synced || m.edits != m.list.edits {
+		m.synced, m.edits = true, m.list.edits
+		out = m.compare(at)
+	}
+	tail := m.list.log.tail
+	done := 0
+	for _, k := range m.marks {
+		if k.seq > tail {
+			break
+		}
+		done++
+		if k.vouch {
+			out = append(out, Vouched{At: at, Child: k.child})
+		} else {
+			out = append(out, Relayed{At: at, Child: k.child, Cursor: k.cursor})
+		}
+	}
+	m.marks = m.marks[done:]
+	return out
+}
+
+// compare tells the engine how the list differs from what it knows.
+func (m *Middle) compare(at At) []Event {
+	var out []Event
+	for id, ok := m.engine.NextNode(0); ok; id, ok = m.engine.NextNode(id) {
+		if n, _ := m.engine.Node(id); m.list.rows[id] == nil && !n.leaving() && id != m.engine.state.Meta.Self {
+			out = append(out, NodeLeft{At: at, Node: id})
+		}
+	}
+	for _, id := range m.list.ids {
+		e := m.list.rows[id]
+		r := &e.Row
+		kind := r.Kind
+		if kind == mib.KindILM {
+			kind = mib.KindLeaf
+		}
+		n, known := m.engine.Node(id)
+		if known && !n.leaving() && n.Grant == r.Epoch && n.Name == r.Name && n.Address == r.Address && n.Profile == r.Profile && n.Credential == r.Credential &&
+			n.Interval == r.Interval && n.Zone == r.Zone && n.Candidate == r.Candidate && n.Kind == kind {
+			continue
+		}
+		out = append(out, NodeJoined{At: at, Node: Node{
+			ID: id, Name: r.Name, Address: r.Address, Kind: kind, Profile: r.Profile, Credential: r.Credential,
+			Interval: r.Interval, Zone: r.Zone, Candidate: r.Candidate, Grant: r.Epoch, Zero: e.Zero,
+		}})
+	}
+	return out
+}
+
+// Take does a Relay or an Announce of the engine.
+func (m *Middle) Take(now Instant, a Action) {
+	switch a := a.(type) {
+	case Relay:
+		for _, r := range a.Records {
+			m.list.Relay(now, r)
+		}
+		m.marks = append(m.marks, relayMark{seq: m.list.log.Head().Seq, child: a.Child, cursor: a.Cursor})
+	case Announce:
+		kind := mib.RecordLeaf
+		if a.Active {
+			kind = mib.RecordILM
+		}
+		m.list.log.add(mib.Record{Kind: kind, Node: a.Child}, now)
+		if a.Active {
+			m.marks = append(m.marks, relayMark{seq: m.list.log.Head().Seq, child: a.Child, vouch: true})
+		}
+	}
+}
+
+// Plan is List.Plan for the engine's control of its own list. The change is
+// made durable and applied like any other of the list.
+func (m *Middle) Plan(set ControlSet) (*ListChange, *Refusal) {
+	sum := set.sum()
+	switch c := set.Fence.Compare(m.fence); {
+	case c < 0 || c == 0 && sum != m.sum:
+		return nil, &Refusal{FenceStale, fmt.Sprintf("the fence (%v) is not above the one seen (%v)", set.Fence, m.fence)}
+	case c == 0:
+		return nil, nil
+	}
+	st := &m.list.state
+	ch := &ListChange{Active: st.Active, Settings: st.Settings, Fence: st.Fence, FenceSum: st.FenceSum}
+	for _, r := range set.Apply.Stage {
+		e := m.list.rows[r.Node]
+		if e == nil {
+			continue // the parent has taken it away: the engine is about to hear of that
+		}
+		if r.Epoch.Less(e.Inner) || e.Away && r.Epoch == e.Inner {
+			return nil, &Refusal{EpochStale, fmt.Sprintf("node %d: epoch %v is not above %v", r.Node, r.Epoch, e.Inner)}
+		}
+		row := e.ListRow
+		row.Inner, row.Away = r.Epoch, false
+		ch.Rows = append(ch.Rows, row)
+	}
+	for _, t := range set.Apply.Destroy {
+		if e := m.list.rows[t.Node]; e != nil && !t.Epoch.Less(e.Inner) {
+			row := e.ListRow
+			row.Inner, row.Away = t.Epoch, true
+			ch.Rows = append(ch.Rows, row)
+		}
+	}
+	m.fence, m.sum = set.Fence, sum
+	return ch, nil
+}
+
+// Report is the engine's own list as a child's is reported.
+func (m *Middle) Report(now Instant, ids []mib.NodeID, full bool) Report {
+	r := Report{Fence: m.fence, Active: true, Windows: 1, Digest: m.list.inner, Log: Cursor{Incarnation: 1}, Full: full}
+	if full {
+		ids = slices.Clone(m.list.ids)
+	}
+	for _, id := range ids {
+		e := m.list.rows[id]
+		if e == nil || e.Away || e.Inner.IsZero() {
+			continue
+		}
+		s, _ := m.list.Row(now, id)
+		s.Row.Epoch = e.Inner
+		r.Rows = append(r.Rows, RowReport{Row: s.Row, First: e.ownFirst, Samples: e.ownSamples, Failing: s.Failing, Cost: s.Cost})
+	}
+	return r
+}

@@ -1,0 +1,127 @@
+package reconfig
+
+import (
+	"simone/mib"
+)
+
+// Below the top an engine stores no samples: it relays its children's logs
+// into the log that the manager above reads, where the slots are told apart.
+// What it has relayed may be lost with it, so a child's log is acknowledged
+// only to where the manager above has acknowledged what was relayed of it.
+
+// readTo is how far a child's log has been read: at the top, stored; below
+// it, relayed.
+func (e *Engine) readTo(c *child) Cursor {
+	if e.state.Meta.Level > 0 && c.relayed.Incarnation != 0 {
+		return c.relayed
+	}
+	return e.state.Cursors[c.id]
+}
+
+// relay passes on what a child's log brought.
+func (e *Engine) relay(c *child, ev LogRead) {
+	cur := e.readTo(c)
+	if cur.Incarnation != ev.Incarnation {
+		cur = Cursor{Incarnation: ev.Incarnation}
+		c.ackedSeq = 0
+	}
+	from := cur
+	var fresh []mib.Record
+	for _, r := range ev.Records {
+		if r.Seq <= cur.Seq {
+			continue
+		}
+		cur.Seq = r.Seq
+		e.heard(&r)
+		if r.Kind == mib.RecordSample || r.Kind == mib.RecordFailing || r.Kind == mib.RecordBack {
+			fresh = append(fresh, r)
+		}
+	}
+	c.relayed = cur
+	if cur == from {
+		c.readAt = e.now.Add(e.settings.Probe)
+		return
+	}
+	e.do(Relay{Child: c.id, Cursor: cur, Records: fresh})
+}
+
+// heard takes what a record says besides a sample's values.
+func (e *Engine) heard(r *mib.Record) {
+	switch r.Kind {
+	case mib.RecordSample, mib.RecordBack:
+		delete(e.failing, r.Node)
+	case mib.RecordFailing:
+		e.failing[r.Node] = true
+	case mib.RecordILM, mib.RecordLeaf:
+		n, known := e.node(r.Node)
+		if is := r.Kind == mib.RecordILM; known && n.Manager != is && !n.Wanted {
+			*n = n.clone()
+			n.Manager = is
+			e.save(n)
+		}
+	}
+}
+
+// relayed: the manager above has stored a child's records.
+func (e *Engine) relayed(ev Relayed) {
+	old := e.state.Cursors[ev.Child]
+	if e.children[ev.Child] == nil || old.Incarnation == ev.Cursor.Incarnation && old.Seq >= ev.Cursor.Seq {
+		return
+	}
+	e.state.Cursors[ev.Child] = ev.Cursor
+	e.dirtyCursors[ev.Child] = struct{}{}
+}
+
+// vouched: the manager above knows that a child is an ILM. Before that it is
+// given no nodes, as nobody would look for them there if this manager died.
+func (e *Engine) vouched(id mib.NodeID) {
+	if n, known := e.node(id); known && n.Wanted && !n.Vouched {
+		*n = n.clone()
+		n.Vouched = true
+		e.save(n)
+		for id := range e.owned[e.state.Meta.Self] {
+			e.touch(id)
+		}
+	}
+}
+
+// announce tells the manager above of an ILM that it does not vouch for yet.
+func (e *Engine) announce(c *child) {
+	n := e.state.Nodes[c.id]
+	if e.state.Meta.Level > 0 && !c.self && n.Wanted && !n.Vouched && c.report.Active && !c.announced {
+		c.announced = true
+		e.do(Announce{Child: c.id, Active: true})
+	}
+}
+
+// adopt takes over the ILMs below an ILM that is lost, and reports until when
+// its other nodes wait for what those have.
+func (e *Engine) adopt(lost mib.NodeID) {
+	for _, id := range e.ownedBy(lost) {
+		n, _ := e.node(id)
+		if !n.Manager || n.Wanted || n.leaving() {
+			continue
+		}
+		*n = n.clone()
+		n.Manager, n.Wanted, n.Vouched, n.Retiring = false, true, false, false
+		n.Intent = Intent{}
+		e.save(n)
+		e.heirs[lost] = append(e.heirs[lost], id)
+		e.heirsUntil[lost] = e.now.Add(e.formTime())
+		e.record(Entry{Kind: KindAdopt, Node: id, From: lost, To: e.state.Meta.Self, Nodes: 1, Seen: "an ILM below one that is lost: it keeps what it polls"})
+	}
+}
+
+// awaitsHeirs reports whether ILMs that were below a lost one have still to
+// be read: its nodes may be with them.
+func (e *Engine) awaitsHeirs(lost mib.NodeID) bool {
+	if e.now >= e.heirsUntil[lost] {
+		return false
+	}
+	for _, id := range e.heirs[lost] {
+		if c := e.children[id]; c == nil || !c.silent && !c.seen {
+			return true
+		}
+	}
+	return false
+}
