@@ -286,8 +286,10 @@ func (e *Engine) ensureILMs() {
 				e.addChild(id).fresh = e.promoting[id]
 				delete(e.promoting, id)
 			}
-		case c.silent && !c.report.Active && len(e.owned[id]) == 0:
-			// It went silent before it ever was an ILM: let it be a leaf.
+		case c.silent && (c.fresh || c.seen) && !c.report.Active && len(e.owned[id]) == 0:
+			// It went silent before it ever was an ILM: let it be a leaf. One
+			// that this life has not read may have rows, which nobody would
+			// look for then.
 			*n = n.clone()
 			n.Wanted, n.Retiring = false, false
 			e.removeChild(id)
