@@ -368,3 +368,29 @@ func TestEverythingAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// The kernel stamps replies by the wall clock. When that is set, neither
+// latencies nor the age of the backlog jump.
+func TestAStepOfTheWallClockMakesNothingHot(t *testing.T) {
+	for _, step := range []time.Duration{-time.Hour, time.Hour} {
+		t.Run(step.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, nil)
+				b.promote(t)
+				b.stage(t, row(20, 1))
+				sent := time.Now()
+				time.Sleep(2 * time.Millisecond)
+				b.answered(outgoing{poll: reconfig.Poll{Row: row(20, 1), Slot: 1}}, mib.Response{Sent: sent, Received: time.Now().Add(step)}, sent, 0, 0)
+				time.Sleep(time.Second)
+				n, oldest := b.results.outstanding()
+				if age := time.Since(oldest); n != 1 || age < time.Second || age > time.Second+2*time.Millisecond {
+					t.Errorf("%d replies wait, the oldest for %v, want one for a second", n, age)
+				}
+				b.closeWindow()
+				if got := b.Measures().Temperature; got > 2000 {
+					t.Errorf("temperature %v for a second's backlog", got)
+				}
+			})
+		})
+	}
+}
