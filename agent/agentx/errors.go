@@ -70,7 +70,7 @@ func explain(err error, master string) error {
 		return fmt.Errorf("%w: let this user in with agentXPerms in snmpd.conf", err)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: is snmpd running, and does snmpd.conf have \"master agentx\" and \"agentXSocket %s\"?", err, master)
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
 		return errors.New("the snmpd closed the connection")
 	}
 	return err

@@ -152,10 +152,10 @@ func (a *Subagent) open(ctx context.Context) (*session, error) {
 	s := newSession(a, conn)
 	s.start()
 	if err := s.establish(ctx); err != nil {
-		s.stop(ReasonOther)
-		if lost := s.lost(); lost != nil {
-			err = lost // what the time-out came of
+		if lost := s.lost(); lost != nil && !refused(err) {
+			err = lost // which is why nothing was answered
 		}
+		s.stop(ReasonOther)
 		return nil, explain(err, a.cfg.Master)
 	}
 	return s, nil
