@@ -108,11 +108,28 @@ func (s shape) fault(kind, node, n, after int) testbed.Fault {
 	return f
 }
 
+// themes are faults that make each other worse. What is drawn from all kinds
+// alike seldom meets, say, a backup, two restarts and a restore in a row.
+var themes = [][]testbed.FaultKind{
+	nil, // all
+	{testbed.Backup, testbed.Restore, testbed.CrashParentSoon, testbed.RestartParent, testbed.Heat, testbed.Trigger, testbed.CutNode, testbed.HealNode, testbed.Drain, testbed.Undrain},
+	{testbed.Depose, testbed.Depose, testbed.PauseParent, testbed.Lossy, testbed.Heat, testbed.Trigger, testbed.Drain, testbed.Undrain, testbed.CutNode, testbed.HealNode, testbed.StopOthers},
+	{testbed.CrashNode, testbed.RestartNode, testbed.RestartNode, testbed.ForgetNode, testbed.CrashOnWrite, testbed.Heat, testbed.Lossy, testbed.CrashParentSoon, testbed.RestartParent, testbed.Clock},
+	{testbed.HideNode, testbed.HideNode, testbed.ShowNode, testbed.Heat, testbed.Drain, testbed.Undrain, testbed.CutNode, testbed.HealNode, testbed.CrashNode, testbed.RestartNode},
+	{testbed.Rival, testbed.Rival, testbed.StopOthers, testbed.StopOthers, testbed.CutNode, testbed.HealNode, testbed.Restore, testbed.Backup, testbed.Heat, testbed.RestartParent, testbed.CrashParentSoon},
+	{testbed.Join, testbed.Leave, testbed.Tune, testbed.CrashParentSoon, testbed.RestartParent, testbed.CutNode, testbed.HealNode, testbed.Heat, testbed.Lossy, testbed.Backup, testbed.Restore},
+}
+
 func drawFaults(s shape, chance *rand.Rand) []testbed.Fault {
 	faults := make([]testbed.Fault, 2+chance.IntN(s.faults))
-	pace := []int{300, 1200, 2500}[chance.IntN(3)]
+	pace := []int{50, 300, 1200, 2500}[chance.IntN(4)]
+	theme := themes[chance.IntN(len(themes))]
 	for i := range faults {
-		faults[i] = s.fault(chance.IntN(int(testbed.FaultKinds)), chance.IntN(64), chance.IntN(101), chance.IntN(pace))
+		kind := chance.IntN(int(testbed.FaultKinds))
+		if theme != nil && chance.IntN(10) > 0 {
+			kind = int(theme[chance.IntN(len(theme))])
+		}
+		faults[i] = s.fault(kind, chance.IntN(64), chance.IntN(101), chance.IntN(pace))
 	}
 	return faults
 }

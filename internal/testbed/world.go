@@ -24,6 +24,10 @@ type World struct {
 	Stop   func() string // an extra check after every event; "" is fine
 	Trace  func(format string, args ...any)
 
+	// PollsPass has the parent's polls reach a node that is cut from it, so
+	// that no poll is ever lost.
+	PollsPass bool
+
 	// Limit is how many events the world may have; more is taken for a loop
 	// that never ends.
 	Limit int

@@ -140,7 +140,7 @@ func (w *World) wakeList(n *Node) {
 func (w *World) poll(by *Node, list *reconfig.List, p reconfig.Poll) {
 	n := w.Nodes[p.Row.Node]
 	life := by.life
-	if n != nil && n.Up && !n.Unseen[by.ID] && !(n.Cut && by.ID == w.Parent.Self) {
+	if n != nil && n.Up && !n.Unseen[by.ID] && (!n.Cut || by.ID != w.Parent.Self || w.PollsPass) {
 		if !n.List.Active() { // an ILM wants to hear from a parent that knows it as one
 			n.heard = w.Now
 		}

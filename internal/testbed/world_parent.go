@@ -185,7 +185,7 @@ func (w *World) tell(p *Parent, make func(reconfig.At) reconfig.Event) {
 		return
 	}
 	ev := make(p.at(w))
-	check := w.beforeStep(p, ev)
+	w.beforeStep(p, ev)
 	actions, err := p.Engine.Step(ev)
 	if err != nil {
 		w.Fail("engine: %v", err)
@@ -208,7 +208,6 @@ func (w *World) tell(p *Parent, make func(reconfig.At) reconfig.Event) {
 			return
 		}
 	}
-	check()
 	at := p.Engine.Deadline().Add(-p.skew)
 	if p.wake <= w.Now || at < p.wake {
 		p.wake = at
@@ -274,14 +273,16 @@ func (w *World) control(p *Parent, a reconfig.Control) {
 			}
 		}
 		if ch != nil {
-			w.checkSet(p, life, c, a, ch)
+			w.checkSet(p, life, c, a)
 			c.applyDurable(ch)
 			if c.FailWrite { // on disk, but nobody is told
 				c.FailWrite = false
 				w.Crash(c)
 				return nil
 			}
+			tail := c.List.Log().Tail()
 			c.List.Apply(c.now(w), ch)
+			w.checkTrim(life, c, tail)
 			w.wakeList(c)
 			w.checkEpochs(a)
 		}
@@ -329,5 +330,8 @@ func (w *World) persist(p *Parent, t reconfig.Txn) {
 	}
 	for _, x := range t.Samples {
 		s.History[slotKey{x.Node, x.Slot}] = x.By
+	}
+	if p == w.Parent && len(t.Cursors) > 0 {
+		w.checkRead(p)
 	}
 }
