@@ -54,7 +54,6 @@ func (s *session) answerAll() {
 			if !s.repeat(f) {
 				s.handle(f)
 			}
-			s.settle(f.request())
 			s.release(f)
 		}
 	}
@@ -86,6 +85,8 @@ func (s *session) handle(f *frame) {
 	}
 	if f.Type != TypeCleanupSet { // which gets no answer (RFC 2741, section 7.2.4.4)
 		s.respond(f)
+	} else {
+		s.settle(f.request())
 	}
 	clear(s.out.Vars) // let go of what the answer pointed to
 	if cap(s.out.Vars) > maxKept || cap(s.in.Vars) > maxKept || cap(s.in.Ranges) > maxKept || cap(s.buf) > readStep {
@@ -103,6 +104,7 @@ func (s *session) respond(f *frame) {
 		s.buf, _ = s.out.Append(s.buf[:0]) // has neither variables nor anything else that could be wrong
 	}
 	s.keep(f)
+	s.settle(f.request())
 	s.agent.counts.outResponses.Add(1)
 	if s.out.Error != 0 {
 		s.agent.counts.outErrors.Add(1)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +20,7 @@ import (
 type master struct {
 	t       *testing.T
 	conns   chan net.Conn
-	refused error // if not nil, there is nobody to connect to
+	refused atomic.Pointer[error] // if not nil, there is nobody to connect to
 
 	conn    net.Conn // the one that was accepted last
 	session uint32
@@ -39,8 +40,8 @@ func newMaster(t *testing.T, cfg Config, tree *mib.Tree) (*master, *Subagent) {
 	}
 	m := &master{t: t, conns: make(chan net.Conn), order: FlagNetworkOrder, packet: 1000}
 	a.dial = func(ctx context.Context) (net.Conn, error) {
-		if m.refused != nil {
-			return nil, m.refused
+		if err := m.refused.Load(); err != nil {
+			return nil, *err
 		}
 		ours, theirs := net.Pipe()
 		select {

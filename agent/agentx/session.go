@@ -430,7 +430,8 @@ func (s *session) enqueue(f *frame) {
 	s.release(f)
 }
 
-// settle notes that a request has been answered.
+// settle notes that a request is about to be answered: if it comes again from
+// now on, its answer was lost.
 func (s *session) settle(key request) {
 	s.mu.Lock()
 	delete(s.pending, key)

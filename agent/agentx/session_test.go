@@ -76,13 +76,14 @@ func TestReconnect(t *testing.T) {
 		for round := range 3 {
 			m.establish(uint32(round+1), 1)
 			time.Sleep(time.Minute)
-			m.refused = &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.ENOENT)}
+			var away error = &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.ENOENT)}
+			m.refused.Store(&away)
 			_ = m.conn.Close()
 			time.Sleep(10 * time.Minute)
 			if s := a.State(); s.Connected || !errors.Is(s.Err, fs.ErrNotExist) {
 				t.Errorf("%+v", s)
 			}
-			m.refused = nil
+			m.refused.Store(nil)
 			began := time.Now()
 			m.accept()
 			if took := time.Since(began); took > time.Second {
@@ -377,7 +378,8 @@ func TestStop(t *testing.T) {
 		if took := time.Since(began); took > closeWait {
 			t.Errorf("it took %v", took)
 		}
-		m.refused = errors.New("away")
+		away := errors.New("away")
+		m.refused.Store(&away)
 		stop = run(t, a)
 		time.Sleep(time.Minute)
 		stop()

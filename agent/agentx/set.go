@@ -36,6 +36,7 @@ func (s *session) repeat(f *frame) bool {
 	for i := range s.recent {
 		if r := &s.recent[i]; r.answer != nil && r.request == key {
 			s.agent.counts.duplicates.Add(1)
+			s.settle(key)
 			_ = s.write(r.answer) // an error has ended the session
 			return true
 		}
@@ -73,8 +74,9 @@ func (s *session) testSet() {
 	s.timer.Reset(s.agent.cfg.SetTimeout)
 }
 
-// refuseSet answers with why a SET went wrong.
-func (s *session) refuseSet(e *mib.SetError) { s.refuse(Code(e.Status), e.Index+1) }
+// refuseSet answers with why a SET went wrong. An error without a variable
+// (undoFailed) is put at the first one: net-snmp makes genErr of index 0.
+func (s *session) refuseSet(e *mib.SetError) { s.refuse(Code(e.Status), max(e.Index+1, 1)) }
 
 // open gives the SET that the request goes on with; nil if there is none,
 // because it was abandoned or never tested.
@@ -90,7 +92,7 @@ func (s *session) open() *set {
 func (s *session) commitSet() {
 	x := s.open()
 	if x == nil {
-		s.refuse(Code(mib.CommitFailed), 0)
+		s.refuse(Code(mib.CommitFailed), 1)
 		return
 	}
 	s.timer.Reset(s.agent.cfg.SetTimeout)
@@ -108,7 +110,7 @@ func (s *session) undoSet() {
 	x := s.open()
 	if x == nil {
 		if s.in.Transaction == s.kept && s.hasKept {
-			s.refuse(Code(mib.UndoFailed), 0)
+			s.refuse(Code(mib.UndoFailed), 1)
 		}
 		return // nothing was done, or it was undone before
 	}

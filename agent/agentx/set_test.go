@@ -93,7 +93,7 @@ func TestSetProcessing_7_2_4(t *testing.T) {
 			failing := mib.Variable{Name: object(2, 15, 0), Value: mib.Integer(1)}
 			expect(t, m, TypeTestSet, 5, 0, 0, number(7), failing)
 			expect(t, m, TypeCommitSet, 5, Code(mib.CommitFailed), 2)
-			expect(t, m, TypeUndoSet, 5, Code(mib.UndoFailed), 0)
+			expect(t, m, TypeUndoSet, 5, Code(mib.UndoFailed), 1)
 			checkSteps(t, x, -42, "test", "commit", "undo")
 		}},
 		{"PanicInTest", func(t *testing.T, m *master, a *Subagent, x *fixture) {
@@ -107,14 +107,14 @@ func TestSetProcessing_7_2_4(t *testing.T) {
 			checkSteps(t, x, -42, "test", "commit", "undo")
 		}},
 		{"CommitOfNothing", func(t *testing.T, m *master, a *Subagent, x *fixture) {
-			expect(t, m, TypeCommitSet, 5, Code(mib.CommitFailed), 0)
+			expect(t, m, TypeCommitSet, 5, Code(mib.CommitFailed), 1)
 			expect(t, m, TypeUndoSet, 5, 0, 0)
 			m.cleanup(5)
 			checkSteps(t, x, -42)
 		}},
 		{"CommitOfAnother", func(t *testing.T, m *master, a *Subagent, x *fixture) {
 			expect(t, m, TypeTestSet, 5, 0, 0, number(7))
-			expect(t, m, TypeCommitSet, 6, Code(mib.CommitFailed), 0)
+			expect(t, m, TypeCommitSet, 6, Code(mib.CommitFailed), 1)
 			m.cleanup(6)
 			checkSteps(t, x, -42, "test")
 			m.cleanup(5)
@@ -134,7 +134,7 @@ func TestSetProcessing_7_2_4(t *testing.T) {
 			expect(t, m, TypeTestSet, 5, 0, 0, number(7))
 			m.silent(DefaultSetTimeout + time.Second)
 			checkSteps(t, x, -42, "test", "cleanup")
-			expect(t, m, TypeCommitSet, 5, Code(mib.CommitFailed), 0)
+			expect(t, m, TypeCommitSet, 5, Code(mib.CommitFailed), 1)
 			expect(t, m, TypeUndoSet, 5, 0, 0)
 		}},
 		{"TimesOutAfterCommit", func(t *testing.T, m *master, a *Subagent, x *fixture) {
@@ -142,7 +142,7 @@ func TestSetProcessing_7_2_4(t *testing.T) {
 			expect(t, m, TypeCommitSet, 5, 0, 0)
 			m.silent(DefaultSetTimeout + time.Second)
 			checkSteps(t, x, 7, "test", "commit", "cleanup")
-			expect(t, m, TypeUndoSet, 5, Code(mib.UndoFailed), 0) // it is too late
+			expect(t, m, TypeUndoSet, 5, Code(mib.UndoFailed), 1) // it is too late
 			checkSteps(t, x, 7)
 		}},
 		{"TimesOutAfterFailedCommit", func(t *testing.T, m *master, a *Subagent, x *fixture) {
