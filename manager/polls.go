@@ -207,6 +207,7 @@ func attempts(q mib.Request, r mib.Response, began time.Time) int {
 // failed concludes a poll without a usable answer. h.mu is held.
 func (h *Host) failed(now reconfig.Instant, p reconfig.Poll) {
 	h.counts.Failures++
+	h.window.missed++
 	h.list.Failed(now, p.Row.Node, p.Slot)
 	if s, have := h.list.Row(now, p.Row.Node); have && s.Failing {
 		h.values.silence(p.Row.Node)
