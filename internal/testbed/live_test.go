@@ -4,6 +4,7 @@ package testbed
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -113,6 +114,7 @@ func TestLiveIlmKilled(t *testing.T) {
 	}
 
 	tr.expect(`level=WARN msg=".*silent`)
+	<-time.After(rand.N(time.Second)) // at any moment between two triggers
 	killed := time.Now()
 	tr.members[victim].kill()
 	find := func(wrong func(id mib.NodeID, samples uint64, held bool) string) func() string {
