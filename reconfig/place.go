@@ -116,7 +116,7 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 	if n.ID == self || n.Wanted {
 		return self, true
 	}
-	if why == KindFailover && e.now < e.holdUntil {
+	if why == KindFailover && e.holding() {
 		return 0, false
 	}
 	if why == KindAssign && e.forming() && e.now < e.formBy {
