@@ -311,6 +311,9 @@ func (w *World) persist(p *Parent, t reconfig.Txn) {
 		s.Meta = *t.Meta
 	}
 	for _, n := range t.Nodes {
+		if old := s.Nodes[n.ID]; old.Owner != n.Owner {
+			w.trace("life %d: node %d is %d's from slot %d on, at %v (was %d's)", p.life, n.ID, n.Owner, n.Fence, n.Epoch, old.Owner)
+		}
 		s.Nodes[n.ID] = n
 	}
 	for _, id := range t.Forget {
