@@ -87,6 +87,9 @@ func TestLiveSplit(t *testing.T) {
 		if !slices.Contains(kinds, want) {
 			t.Errorf("simoneEventTable has no %s: %v", want, kinds)
 		}
+		if s := tr.logs("tlm", "level=INFO msg=\""+want)(); s != "" {
+			t.Error(s)
+		}
 	}
 	tr.stop("tlm")
 	a := tr.audit()
