@@ -188,6 +188,7 @@ func TestRepeatedSteps(t *testing.T) {
 		checkSteps(t, x, 7, "test", "commit", "cleanup")
 		b := m.request(PDU{Type: TypeCleanupSet, Transaction: 5})
 		m.write(b)
+		synctest.Wait()
 		m.write(b)
 		synctest.Wait()
 		again(PDU{Type: TypeTestSet, Transaction: 6, Vars: []mib.Variable{{Name: object(1, 1, 0), Value: mib.Text("no")}}})
