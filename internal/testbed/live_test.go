@@ -156,10 +156,10 @@ func TestLiveIlmKilled(t *testing.T) {
 	}))
 	polled := time.Since(killed)
 	t.Logf("%d nodes of %s: on other lists after %v, polled after %v", len(orphans), victim, taken.Round(time.Millisecond), polled.Round(time.Millisecond))
-	if limit := detection + trigger + slack; taken > limit {
+	if limit := detection + trigger + slack + tr.pauses.since(killed); taken > limit {
 		t.Errorf("taken over after %v; detection and a trigger are %v", taken, detection+trigger)
 	}
-	if limit := detection + trigger + interval + slack; polled > limit {
+	if limit := detection + trigger + interval + slack + tr.pauses.since(killed); polled > limit {
 		t.Errorf("polled after %v; an interval after the take-over is %v", polled, detection+trigger+interval)
 	}
 

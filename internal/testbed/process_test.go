@@ -269,3 +269,15 @@ func (p *pauses) over(due time.Time, interval time.Duration) bool {
 	}
 	return false
 }
+
+// since is how much of the time since then the machine stood still.
+func (p *pauses) since(then time.Time) (sum time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, x := range p.list {
+		if x.to.After(then) {
+			sum += x.to.Sub(x.from)
+		}
+	}
+	return sum
+}
