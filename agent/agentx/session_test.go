@@ -12,8 +12,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"simone/agent"
 	"simone/mib"
 )
+
+var _ agent.FrontEnd = (*Subagent)(nil)
 
 // RFC 2741, sections 7.1.1 and 7.1.4: what is asked of the master, and what
 // is known afterwards.
