@@ -203,6 +203,8 @@ func (e *Engine) Open(b []byte, x *Exchange, m *Message) error {
 	}
 	x.User = &account.User
 	switch {
+	case m.Verb == mib.VerbInform || m.Verb == mib.VerbTrap:
+		// Their context is one of the sender's.
 	case string(x.Scope.EngineID) != string(e.id): // RFC 3412, section 4.2.2.1
 		return e.Refuse(UnknownPDUHandler)
 	case len(x.Scope.Name) != 0:

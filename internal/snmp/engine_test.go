@@ -165,11 +165,17 @@ func processingFaults() []faultCase {
 	}
 	return []faultCase{
 		{name: "UnknownPDUHandler", user: "priv", change: verb(mib.VerbGet), fault: UnknownPDUHandler, level: usm.AuthPriv},
-		{name: "UnknownPDUHandler/Inform", user: "auth", change: verb(mib.VerbInform), fault: UnknownPDUHandler, level: usm.AuthNoPriv},
+		{name: "UnknownPDUHandler/Set", user: "auth", change: verb(mib.VerbSet), fault: UnknownPDUHandler, level: usm.AuthNoPriv},
+		{name: "Taken/InformOfTheSendersContext", user: "priv", change: func(a *asked) {
+			a.message.Verb = mib.VerbInform
+			a.scope = Scope{EngineID: []byte("the sender"), Name: []byte("x")}
+		}},
 		{name: "UnknownContext", user: "priv", change: func(a *asked) { a.scope.Name = []byte("x") }, fault: UnknownContext, level: usm.AuthPriv},
 		// What wants no answer gets no Report, whatever its flag says.
 		{name: "NoReportToAResponse", user: "priv", change: verb(mib.VerbResponse), fault: UnknownPDUHandler},
-		{name: "NoReportToATrap", user: "auth", change: verb(mib.VerbTrap), fault: UnknownPDUHandler},
+		{name: "NoReportToATrapOfNobody", user: "none", change: func(a *asked) {
+			a.message.Verb, a.Envelope.User = mib.VerbTrap, []byte("nobody")
+		}, fault: UnknownUserName},
 		{name: "NoReportToAReport", user: "none", change: verb(mib.VerbReport), fault: UnknownPDUHandler},
 		{name: "NoReportToAResponseOfNobody", user: "none", change: func(a *asked) {
 			a.message.Verb, a.Envelope.User = mib.VerbResponse, []byte("nobody")
@@ -271,7 +277,7 @@ func testFaults(t *testing.T, cases []faultCase) {
 				}
 				return
 			case tt.fault == 0:
-				if err != nil || x.User.Name != string(a.Envelope.User) || m.Verb != mib.VerbGet || m.RequestID != 77 || len(m.Vars) != 1 {
+				if err != nil || x.User.Name != string(a.Envelope.User) || m.Verb != a.message.Verb || m.RequestID != 77 || len(m.Vars) != 1 {
 					t.Fatalf("error %v, %+v", err, m)
 				}
 				checkAnswer(t, e, a, &x, &m)
