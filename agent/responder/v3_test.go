@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -352,10 +353,10 @@ func startPollerV3(tb testing.TB, cfg Config) *snmp.Poller {
 // The project's own poller and notifier, unchanged but for the credential.
 func TestPollerV3(t *testing.T) {
 	cfg := v3Config(t)
-	informed := 0
-	cfg.Notify = func(n snmp.Notification) bool { informed++; return informed > 1 }
-	var observed []string
-	cfg.Observe = func(o Observation) { observed = append(observed, o.Community) }
+	var informed atomic.Int32
+	cfg.Notify = func(n snmp.Notification) bool { return informed.Add(1) > 1 }
+	observed := make(chan string, 100)
+	cfg.Observe = func(o Observation) { observed <- o.Community }
 	r := start(t, cfg)
 	p := startPollerV3(t, cfg)
 	for _, u := range cfg.Users {
@@ -367,8 +368,8 @@ func TestPollerV3(t *testing.T) {
 			t.Errorf("%s: %+v", u.Name, resp)
 		}
 	}
-	if len(observed) == 0 || observed[0] != "manager" {
-		t.Errorf("observed %q", observed)
+	if first := <-observed; first != "manager" {
+		t.Errorf("observed %q", first)
 	}
 	n := 0
 	if err := p.Walk(t.Context(), mib.Request{Address: r.Addr(), Credential: "manager"}, object(1), func(mib.Variable) error { n++; return nil }); err != nil || n != len(values()) {
@@ -379,8 +380,8 @@ func TestPollerV3(t *testing.T) {
 	err := snmp.NewNotifier(p, time.Now()).Inform(t.Context(), snmp.Target{
 		Address: r.Addr(), Credential: "join", Timeout: 50 * time.Millisecond, Retries: 50,
 	}, playpen().Append(0, 1), nil)
-	if err != nil || informed != 2 {
-		t.Errorf("passed on %d times, error %v", informed, err)
+	if err != nil || informed.Load() != 2 {
+		t.Errorf("passed on %d times, error %v", informed.Load(), err)
 	}
 }
 
