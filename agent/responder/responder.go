@@ -102,6 +102,7 @@ type Responder struct {
 	out      []byte
 	inbox    snmp.Inbox
 	exchange snmp.Exchange
+	replays  replays
 	most     int // octets of the answer
 	overhead int // of these, the most that is not variables
 }

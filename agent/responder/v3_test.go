@@ -1,7 +1,9 @@
 package responder
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -415,6 +417,75 @@ func TestRestartV3(t *testing.T) {
 	}
 }
 
+// Somebody who records a SET and sends it again, inside the time window,
+// outside it, or changed, changes nothing.
+func TestHostileSets(t *testing.T) {
+	cfg := v3Config(t)
+	r, err := New(cfg, newTree(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(r *Responder, n int32) []byte {
+		return sealed(t, r, &snmp.Message{PDU: snmp.PDU{Verb: mib.VerbSet, RequestID: n, Vars: []mib.Variable{{Name: object(1, 1, 0), Value: mib.Integer(n)}}}})
+	}
+	send := func(r *Responder, b []byte) {
+		r.handle(bytes.Clone(b), snmp.Datagram{Source: r.Addr()}, false) // which decrypts in place
+	}
+	holds := func(r *Responder, n int64) {
+		t.Helper()
+		if v := r.tree.Get(object(1, 1, 0)); v.Int != n {
+			t.Errorf("it has been set to %d", v.Int)
+		}
+	}
+	recorded := set(r, 1)
+	send(r, recorded)
+	holds(r, 1)
+	send(r, set(r, 2))
+	for range 3 {
+		send(r, recorded)
+	}
+	holds(r, 2)
+	if s := r.Stats(); s.InReplays != 3 || s.OutResponses != 2 || s.InSetRequests != 2 {
+		t.Errorf("%+v", s)
+	}
+	for i := range recorded {
+		forged := set(r, 3)
+		forged[min(i, len(forged)-1)] ^= 0x40
+		send(r, forged)
+	}
+	holds(r, 2)
+	if err := r.socket.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	// After a restart the window is another.
+	again, err := New(cfg, r.tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = again.socket.Close() })
+	send(again, recorded)
+	holds(again, 2)
+	if again.Engine().Refused(snmp.NotInTimeWindow) != 1 {
+		t.Error("the replay is not counted")
+	}
+	send(again, set(again, 4))
+	holds(again, 4)
+}
+
+func TestReplaysAreBounded(t *testing.T) {
+	var p replays
+	mac := func(i int) []byte { return binary.BigEndian.AppendUint64(make([]byte, 16), uint64(i))[12:] }
+	for i := range 3 * replaysKept {
+		if !p.first(mac(i)) || p.first(mac(i)) {
+			t.Fatalf("number %d", i)
+		}
+	}
+	if len(p.seen) != replaysKept || len(p.ring) != replaysKept || p.first(mac(2*replaysKept)) {
+		t.Errorf("%d and %d are kept", len(p.seen), len(p.ring))
+	}
+}
+
 // An answer that is more than the asker takes becomes tooBig, and a GETBULK
 // is cut to it.
 func TestMaxSizeV3(t *testing.T) {
@@ -502,6 +573,16 @@ func BenchmarkResponderV3Get5(b *testing.B) {
 // sealedGet5 is a GET of five variables as the user manager sends it.
 func sealedGet5(tb testing.TB, r *Responder) []byte {
 	tb.Helper()
+	m := &snmp.Message{PDU: snmp.PDU{Verb: mib.VerbGet, RequestID: 1}}
+	for i := range uint32(5) {
+		m.Vars = append(m.Vars, mib.Variable{Name: object(1, i+1, 0)})
+	}
+	return sealed(tb, r, m)
+}
+
+// sealed is a message as the user manager sends it.
+func sealed(tb testing.TB, r *Responder, m *snmp.Message) []byte {
+	tb.Helper()
 	master, err := usm.NewMaster(usm.SHA256, authPassphrase, usm.AES128, privPassphrase)
 	if err != nil {
 		tb.Fatal(err)
@@ -509,10 +590,6 @@ func sealedGet5(tb testing.TB, r *Responder) []byte {
 	keys, err := master.Localize(engineID(tb))
 	if err != nil {
 		tb.Fatal(err)
-	}
-	m := &snmp.Message{PDU: snmp.PDU{Verb: mib.VerbGet, RequestID: 1}}
-	for i := range uint32(5) {
-		m.Vars = append(m.Vars, mib.Variable{Name: object(1, i+1, 0)})
 	}
 	e := &snmp.Envelope{ID: 1, MaxSize: snmp.MaxMessage, Flags: snmp.FlagAuth | snmp.FlagPriv | snmp.FlagReportable, EngineID: engineID(tb), User: []byte("manager")}
 	e.Boots, e.Time = r.engine.Now()

@@ -511,3 +511,59 @@ func TestWalkV3(t *testing.T) {
 		t.Errorf("%d variables, error %v", n, err)
 	}
 }
+
+// BenchmarkPollerV3Get10 is BenchmarkPollerGet10 with authPriv, SHA-256 and
+// AES-128. The agent's cryptography is in it too.
+func BenchmarkPollerV3Get10(b *testing.B) {
+	template := sample()
+	agent := mustOpen(b, "127.0.0.1:0")
+	engine := newEngine(b)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		var x Exchange
+		var m Message
+		var out []byte
+		var fault Fault
+		if err := agent.Serve(ctx, func(datagram []byte, d Datagram, _ bool) {
+			switch err := engine.Open(datagram, &x, &m); {
+			case err == nil:
+				template.RequestID = m.RequestID
+				if out, err = engine.Answer(out[:0], &x, template); err != nil {
+					b.Error(err)
+				}
+			case errors.As(err, &fault):
+				out, _ = engine.Report(out[:0], &x, fault)
+			}
+			if err := agent.Write(out, d.Source); err != nil {
+				b.Error(err)
+			}
+		}); err != nil {
+			b.Error(err)
+		}
+	})
+	b.Cleanup(func() { cancel(); wg.Wait() })
+	req := mib.Request{Address: agent.Addr(), Credential: "priv", Verb: mib.VerbGet, Timeout: patience}
+	for _, v := range template.Vars {
+		req.Vars = append(req.Vars, mib.Variable{Name: v.Name})
+	}
+	p := startPollerV3(b, PollerConfig{})
+	if r := p.Do(context.Background(), req); r.Err != nil { // finds the engine
+		b.Fatal(r.Err)
+	}
+	window := make(chan bool, 64)
+	done := func(r mib.Response) {
+		if r.Err != nil {
+			b.Error(r.Err)
+		}
+		<-window
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		window <- true
+		p.Start(req, done)
+	}
+	for range cap(window) {
+		window <- true
+	}
+}
