@@ -158,13 +158,14 @@ func (h *history) phase(from, to int, interval time.Duration) time.Time {
 const unread = 2
 
 // fell reports whether the sample that was due then went with a killed
-// manager: it asked the node for this slot, or was the last to ask before and
-// nobody did for this slot; and it died before its parent can be trusted to
-// have read the answer.
+// manager, which died before its parent can be trusted to have read it: one
+// that asked the node for this slot or, if nobody did, for the last slot that
+// anybody asked for. There may be two of the latter, at the end of a move:
+// one of them had the node released.
 func (h *history) fell(due time.Time, interval time.Duration, killed map[netip.Addr]time.Time) bool {
 	from, to := h.asked(due.Add(-interval/2)), h.asked(due.Add(interval/2))
-	if from == to { // nobody asked
-		from = max(from-1, 0)
+	if from == to && to > 0 { // nobody asked
+		from = h.asked(h.asks[to-1].at.Add(-interval / 2))
 	}
 	return slices.ContainsFunc(h.asks[from:to], func(a ask) bool {
 		when, dead := killed[a.by]

@@ -145,6 +145,9 @@ func TestJudge(t *testing.T) {
 				h.unhold(5, 5)
 				h.also(ilmA, 4)
 			}},
+		{name: "killed when the manager before it had just let go", killed: killedAt(5.5),
+			want:   findings{Polls: 9, FailoverGap: 2, Uncovered: 1900 * time.Millisecond},
+			break_: func(h *history) { h.hand(5.5, ilmB); h.cut(6, 7); h.also(ilmB, 5.1) }},
 		{name: "a hole at the kill of another manager is lost", killed: map[netip.Addr]time.Time{ilmC: second(5.5)},
 			want:   findings{Polls: 9, Lost: 1, Uncovered: time.Second},
 			break_: func(h *history) { h.hand(5.5, ilmB); h.cut(6, 6) }},

@@ -64,4 +64,4 @@ func (s *script) result(end time.Time) Result {
 	return r
 }
 
-func round(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+func round(d time.Duration) float64 { return float64(d.Round(time.Millisecond).Milliseconds()) / 1000 }
