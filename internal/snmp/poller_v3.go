@@ -185,6 +185,10 @@ func (p *Poller) answerV3(b []byte, d Datagram) {
 	}
 	p.mu.Lock()
 	r := p.match(e.ID, d.Source)
+	if r != nil && r.version != V3 {
+		p.stats.Malformed++
+		r = nil
+	}
 	if r == nil {
 		p.mu.Unlock()
 		return
@@ -216,7 +220,7 @@ func (p *Poller) open(r *request, b []byte, now time.Time) bool {
 	padding := 0
 	own := engine != nil && bytes.Equal(e.EngineID, engine.id)
 	if level >= usm.AuthNoPriv {
-		if !own || r.version != V3 || !bytes.Equal(e.User, r.v3.user) || level > r.v3.level {
+		if !own || !bytes.Equal(e.User, r.v3.user) || level > r.v3.level {
 			p.stats.Unauthentic++
 			return false
 		}
@@ -245,7 +249,7 @@ func (p *Poller) open(r *request, b []byte, now time.Time) bool {
 		return p.timely(engine, now)
 	}
 	switch {
-	case r.version != V3 || !own || level != r.v3.level || !bytes.Equal(e.User, r.v3.user):
+	case !own || level != r.v3.level || !bytes.Equal(e.User, r.v3.user):
 		p.stats.Unauthentic++
 		return false
 	case m.RequestID != e.ID || len(p.v3.scope.Name) != 0 || !bytes.Equal(p.v3.scope.EngineID, engine.id):
@@ -284,7 +288,7 @@ func (p *Poller) reported(r *request, now time.Time) {
 	authentic := e.Flags&FlagAuth != 0
 	again := false
 	switch {
-	case r.version != V3 || e.ID != r.last():
+	case e.ID != r.last():
 		// To an earlier message: what it says has been dealt with.
 	case fault == UnknownEngineID:
 		if len(e.EngineID) < MinEngineID || engine != nil && bytes.Equal(e.EngineID, engine.id) {

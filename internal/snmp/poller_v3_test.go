@@ -438,6 +438,29 @@ func TestPollerV3Rekey(t *testing.T) {
 	}
 }
 
+// What was asked by v2c is not answered by v3, nor refused.
+func TestPollerV3AnswersNothingElse(t *testing.T) {
+	a := newFakeAgent(t, func(a *fakeAgent, n int, m *Message, d Datagram) {
+		e := Envelope{ID: m.RequestID, MaxSize: MaxMessage, EngineID: someEngine()}
+		for _, r := range []*Message{
+			{PDU: PDU{Verb: mib.VerbReport, Vars: []mib.Variable{{Name: UnknownUserName.OID().Append(0), Value: mib.Counter32(1)}}}},
+			answer(m, 666),
+		} {
+			if err := a.Write(mustSeal(t, &e, &Scope{EngineID: someEngine()}, r, nil), d.Source); err != nil {
+				t.Error(err)
+			}
+		}
+		a.send(answer(m, n), d.Source)
+	})
+	p := startPollerV3(t, PollerConfig{})
+	if r := mustAnswer(t, p, get(a.Addr(), someName)); r.Vars[0].Value.Uint != 1 {
+		t.Errorf("answer %v", r.Vars)
+	}
+	if s := p.Stats(); s.Malformed != 2 || s.Reports != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // What is known of engines that nobody asks any more goes.
 func TestPollerV3Forgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
