@@ -34,6 +34,7 @@ func TestPlannedMovesLoseNothing(t *testing.T) {
 		set.MinILMs = 1
 		w := testbed.NewWorld(seed, s.nodes, s.candidates, set)
 		w.PollsPass = true
+		w.Slow = []time.Duration{0, 100, 900}[chance.IntN(3)] * time.Millisecond
 		if trace {
 			w.LogFor(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
 		}

@@ -128,16 +128,25 @@ func (w *World) StopOthers() {
 	w.others = nil
 }
 
-// TakeBackup copies the parent's store.
-func (w *World) TakeBackup() { w.backup = w.Parent.Store.clone() }
+// TakeBackup copies what the parent has on disk: its store, and its own list.
+func (w *World) TakeBackup() {
+	w.backup = w.Parent.Store.clone()
+	w.backupList = cloneList(w.Nodes[w.Parent.Self].Durable)
+}
 
-// RestoreParent loses the parent's disk and starts it from the backup.
+// RestoreParent loses the parent's disk and starts it from the backup, once:
+// a second restore of one backup would use the terms of the first again.
 func (w *World) RestoreParent() {
 	if w.backup == nil {
 		return
 	}
 	w.CrashParent()
-	w.Parent.Store = w.backup.clone()
+	w.Parent.Store, w.backup = w.backup, nil
+	own := w.Nodes[w.Parent.Self]
+	w.Crash(own)
+	own.Durable = cloneList(w.backupList)
+	w.checks.forget(own.ID)
+	w.Restart(own)
 	w.StartParent(true)
 }
 
