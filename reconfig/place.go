@@ -209,7 +209,7 @@ func (e *Engine) closed(id mib.NodeID) bool {
 
 // forming reports whether an ILM is being promoted.
 func (e *Engine) forming() bool {
-	for _, id := range e.ids {
+	for id := range e.wanted {
 		n := e.state.Nodes[id]
 		c := e.children[id]
 		if n.Wanted && !n.Retiring && !n.Drained && (c == nil || !c.silent && !e.ready(c)) {
@@ -266,11 +266,8 @@ func (e *Engine) giveUp() {
 func (e *Engine) ensureILMs() {
 	self := e.state.Meta.Self
 	active := 0
-	for _, id := range e.ids {
+	for _, id := range sortedKeys(e.wanted) {
 		n, _ := e.node(id)
-		if !n.Wanted {
-			continue
-		}
 		c := e.children[id]
 		switch {
 		case n.Owner != self && n.Owner != 0 && n.banned(self, e.now):
