@@ -213,7 +213,7 @@ func TestManyWorlds(t *testing.T) {
 		run(t, *seedFlag, true)
 		return
 	}
-	for seed := uint64(1); seed <= *countFlag; seed++ {
+	for seed := uint64(1); seed <= *countFlag && !t.Failed(); seed++ {
 		run(t, seed, false)
 	}
 }
