@@ -39,7 +39,10 @@ func (r *Responder) handleV3(b []byte, d snmp.Datagram) {
 		return
 	}
 	x := &r.exchange
-	switch err := r.engine.Open(b, x, &r.request).(type) {
+	r.keysMu.Lock()
+	err := r.engine.Open(b, x, &r.request)
+	r.keysMu.Unlock()
+	switch err := err.(type) {
 	case nil:
 	case snmp.Fault:
 		r.report(x, d, err)
@@ -114,7 +117,10 @@ func (p *replays) first(mac []byte) bool {
 // report tells the sender of a message that was refused, if it is owed that.
 func (r *Responder) report(x *snmp.Exchange, d snmp.Datagram, f snmp.Fault) {
 	var owed bool
-	if r.out, owed = r.engine.Report(r.out[:0], x, f); !owed {
+	r.keysMu.Lock()
+	r.out, owed = r.engine.Report(r.out[:0], x, f)
+	r.keysMu.Unlock()
+	if !owed {
 		return
 	}
 	if err := r.socket.Answer(r.out, d); err != nil {
