@@ -116,14 +116,16 @@ func (m *Manager) Register(tree *mib.Tree) error {
 }
 
 // Observe is told of each request that the front end receives, so that the
-// node knows that it has a parent: somebody who polls its own metrics or
-// reads its fence. It is quick and safe for concurrent use.
+// node knows that it has a parent: somebody who reads its fence, as those do
+// who manage ILMs, or who polls its own metrics. The latter is not enough for
+// an ILM: who takes it for a leaf knows nothing of its rows, and would leave
+// them where they are for good. It is quick and safe for concurrent use.
 func (m *Manager) Observe(verb mib.Verb, vars []mib.Variable) {
 	if verb != mib.VerbGet || len(vars) == 0 {
 		return
 	}
 	name := vars[0].Name
-	if name.HasPrefix(mib.SimoneIlmFence) || name.HasPrefix(m.own) {
+	if name.HasPrefix(mib.SimoneIlmFence) || name.HasPrefix(m.own) && m.cfg.Node.Role() != mib.RoleILM {
 		m.asked.Store(int64(time.Since(m.began)) + 1)
 	}
 }

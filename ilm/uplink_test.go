@@ -161,6 +161,37 @@ func TestOrphanAnnouncesItselfUntilItHasAParent(t *testing.T) {
 	})
 }
 
+// TestIlmThatIsTakenForALeafAnnouncesItself: a manager that polls an ILM as a
+// leaf does not know of its rows. Only who reads its fence is its parent.
+func TestIlmThatIsTakenForALeafAnnouncesItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &above{}
+		m := newManager(t, a)
+		if err := m.Host().Control(reconfig.ControlSet{Verb: reconfig.Promote, Fence: mib.Fence{Parent: 1, Term: 1, Seq: 1}}); err != nil {
+			t.Fatal(err)
+		}
+		stop := run(t, m)
+		if err := m.Node().SetPlace(agent.Place{ID: 17, ParentID: 1, Path: "1/17", Level: 1, Epoch: mib.Epoch{1 << 16}}); err != nil {
+			t.Fatal(err)
+		}
+		ask := func(name mib.OID) (announced int) {
+			before := a.count(mib.SimoneNodeJoined)
+			for range 60 {
+				m.Observe(mib.VerbGet, []mib.Variable{{Name: name}})
+				time.Sleep(time.Second)
+			}
+			return a.count(mib.SimoneNodeJoined) - before
+		}
+		if n := ask(mib.MetricInstance(0, mib.MetricNumber("simone", "load1"), 0)); n < 5 || m.HasParent() {
+			t.Errorf("%d announcements of an ILM that is polled as a leaf for a minute", n)
+		}
+		if n := ask(mib.Instance(mib.SimoneIlmFence)); n > 1 || !m.HasParent() {
+			t.Errorf("%d announcements of an ILM that is probed for a minute", n)
+		}
+		stop(nil)
+	})
+}
+
 func TestAnnouncementBacksOffWhileNobodyAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &above{deaf: true}

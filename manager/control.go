@@ -315,7 +315,7 @@ func (h *Host) commit(change *reconfig.ListChange) error {
 	}
 	h.mu.Lock()
 	now := h.cfg.Clock.Now()
-	was := h.list.Active()
+	was, idle := h.list.Active(), h.list.Len() == 0
 	h.list.Apply(now, change)
 	for _, r := range change.Rows {
 		if _, have := h.nodes[r.Row.Node]; !have {
@@ -327,7 +327,7 @@ func (h *Host) commit(change *reconfig.ListChange) error {
 		h.values.remove(id)
 	}
 	turned := h.list.Active() != was
-	if turned {
+	if turned || idle && h.list.Len() > 0 {
 		h.resetWindows(now)
 	}
 	h.mu.Unlock()

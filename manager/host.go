@@ -364,6 +364,23 @@ func (h *Host) Forget(node mib.NodeID) {
 	}
 }
 
+// Silence takes a node that another manager polls, and that does not answer
+// it, out of the aggregates until it is observed again.
+func (h *Host) Silence(node mib.NodeID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, own := h.nodes[node]; !own {
+		h.values.silence(node)
+	}
+}
+
+// Observed lists the nodes of which there are values, by NodeID.
+func (h *Host) Observed() []mib.NodeID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.values.ids)
+}
+
 // heard notes that the parent asked something.
 func (h *Host) heard() {
 	h.mu.Lock()

@@ -25,6 +25,7 @@ type window struct {
 	temperature.Window
 	opened reconfig.Instant
 	polls  uint64        // concluded with an answer
+	missed uint64        // concluded without one
 	busy   time.Duration // that the work of polls took
 
 	injected time.Duration // of busy, what Config.Slow caused
@@ -32,7 +33,7 @@ type window struct {
 
 func (w *window) reset(now reconfig.Instant) {
 	w.Window.Reset()
-	w.opened, w.polls, w.busy, w.injected = now, 0, 0, 0
+	w.opened, w.polls, w.missed, w.busy, w.injected = now, 0, 0, 0, 0
 }
 
 // closeWindow ends the trigger window and makes its temperature.
@@ -54,6 +55,11 @@ func (h *Host) closeWindow() {
 	}
 	s := h.window.Summary()
 	o.Completed, o.Latency = s.Count, s.Mean
+	if h.measures.Windows == 0 && o.Leaves > 0 && s.Count+h.window.polls+h.window.missed == 0 && outstanding == 0 {
+		// There is work, but none has been seen yet: that is not a cold ILM.
+		h.window.reset(now)
+		return
+	}
 	if outstanding > 0 {
 		o.Oldest = max(time.Since(oldest), 0)
 	}
@@ -78,7 +84,9 @@ func (h *Host) closeWindow() {
 	h.window.reset(now)
 }
 
-// resetWindows begins anew, as when the node becomes an ILM. h.mu is held.
+// resetWindows begins anew, as when the node becomes an ILM or an empty list
+// gets its first row: that it was cold without work says nothing of how it
+// will be with some. h.mu is held.
 func (h *Host) resetWindows(now reconfig.Instant) {
 	h.measures = Measures{}
 	h.meter.History.Reset()

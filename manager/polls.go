@@ -186,7 +186,7 @@ func (h *Host) answered(o outgoing, r mib.Response, began time.Time, late, cost 
 		h.failed(h.cfg.Clock.Now(), o.poll)
 		return
 	}
-	if !h.results.add(result{poll: o.poll, response: r, question: o.question, late: late, cost: cost}) {
+	if !h.results.add(result{poll: o.poll, response: r, arrived: time.Now().Add(-waited(r)), question: o.question, late: late, cost: cost}) {
 		h.counts.Overflows++
 		h.failed(h.cfg.Clock.Now(), o.poll)
 	}
@@ -207,6 +207,7 @@ func attempts(q mib.Request, r mib.Response, began time.Time) int {
 // failed concludes a poll without a usable answer. h.mu is held.
 func (h *Host) failed(now reconfig.Instant, p reconfig.Poll) {
 	h.counts.Failures++
+	h.window.missed++
 	h.list.Failed(now, p.Row.Node, p.Slot)
 	if s, have := h.list.Row(now, p.Row.Node); have && s.Failing {
 		h.values.silence(p.Row.Node)
@@ -261,7 +262,7 @@ func (h *Host) work(r result, began time.Time, injected time.Duration) {
 		state.runQueue = before
 		tell = h.announce(now, self, node, state)
 	}
-	h.window.Add(waited(r.response) + r.late)
+	h.window.Add(time.Since(r.arrived) + r.late)
 	h.window.polls++
 	h.window.injected += injected
 	h.window.busy += r.cost + time.Since(began)

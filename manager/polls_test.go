@@ -250,6 +250,44 @@ func TestPromotionBeginsTheWindowsAnew(t *testing.T) {
 	})
 }
 
+// TestWorkThatWasNotSeenYetIsNotCold: an ILM that has just got its first node
+// has no temperature until a poll of it has come to an end, so that no policy
+// merges it away for being cold.
+func TestWorkThatWasNotSeenYetIsNotCold(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer bool
+	}{{"Answered", true}, {"Missed", false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, nil)
+				if !tt.answer {
+					b.poller.answer = func(mib.Request) (mib.Response, time.Duration, bool) {
+						return mib.Response{Err: mib.ErrTimeout}, 750 * time.Millisecond, true
+					}
+				}
+				b.run(t)
+				b.promote(t)
+				time.Sleep(2500 * time.Millisecond)
+				if m := b.Measures(); m.Windows != 2 || m.Temperature != 0 {
+					t.Errorf("an ILM without work: %+v", m)
+				}
+				late := row(20, 1)
+				late.Due = 2500 * time.Millisecond
+				b.stage(t, late)
+				time.Sleep(2400 * time.Millisecond)
+				if m := b.Measures(); m.Windows != 0 {
+					t.Errorf("%d windows before the first poll, temperature %v", m.Windows, m.Temperature)
+				}
+				time.Sleep(2 * time.Second)
+				if m := b.Measures(); m.Windows == 0 || tt.answer != (m.Latency.Count > 0) {
+					t.Errorf("after the first poll: %+v", m)
+				}
+			})
+		})
+	}
+}
+
 func TestTriggerEndsTheWindowNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil)
@@ -367,4 +405,30 @@ func TestEverythingAtOnce(t *testing.T) {
 			t.Errorf("digest %v, want %v", d, want)
 		}
 	})
+}
+
+// The kernel stamps replies by the wall clock. When that is set, neither
+// latencies nor the age of the backlog jump.
+func TestAStepOfTheWallClockMakesNothingHot(t *testing.T) {
+	for _, step := range []time.Duration{-time.Hour, time.Hour} {
+		t.Run(step.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, nil)
+				b.promote(t)
+				b.stage(t, row(20, 1))
+				sent := time.Now()
+				time.Sleep(2 * time.Millisecond)
+				b.answered(outgoing{poll: reconfig.Poll{Row: row(20, 1), Slot: 1}}, mib.Response{Sent: sent, Received: time.Now().Add(step)}, sent, 0, 0)
+				time.Sleep(time.Second)
+				n, oldest := b.results.outstanding()
+				if age := time.Since(oldest); n != 1 || age < time.Second || age > time.Second+2*time.Millisecond {
+					t.Errorf("%d replies wait, the oldest for %v, want one for a second", n, age)
+				}
+				b.closeWindow()
+				if got := b.Measures().Temperature; got > 2000 {
+					t.Errorf("temperature %v for a second's backlog", got)
+				}
+			})
+		})
+	}
 }

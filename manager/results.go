@@ -14,6 +14,7 @@ type result struct {
 	poll     reconfig.Poll
 	response mib.Response
 	question question
+	arrived  time.Time     // of the reply, by the monotonic clock
 	late     time.Duration // how late the poll left against its tick
 	cost     time.Duration // what it has cost so far
 }
@@ -62,7 +63,7 @@ func (q *results) take(ctx context.Context) (result, bool) {
 			if len(q.waiting) == 0 {
 				q.waiting = nil
 			}
-			q.working, q.since = true, r.response.Received
+			q.working, q.since = true, r.arrived
 			q.mu.Unlock()
 			return r, true
 		}
@@ -91,7 +92,7 @@ func (q *results) outstanding() (int, time.Time) {
 	case q.working:
 		return n + 1, q.since
 	case n > 0:
-		return n, q.waiting[0].response.Received
+		return n, q.waiting[0].arrived
 	}
 	return 0, time.Time{}
 }

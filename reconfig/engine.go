@@ -26,6 +26,7 @@ type Engine struct {
 	order    []mib.NodeID          // of children, sorted
 	ids      []mib.NodeID          // of nodes, sorted
 	owned    map[mib.NodeID]map[mib.NodeID]struct{}
+	wanted   map[mib.NodeID]struct{} // nodes that are to be ILMs
 	open     map[mib.NodeID]struct{} // nodes that are not as they should be, or may not be
 
 	nextAction ActionID
@@ -82,7 +83,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 		called: make(map[mib.NodeID]Instant), heirs: make(map[mib.NodeID][]mib.NodeID), heirsUntil: make(map[mib.NodeID]Instant),
 		failing: make(map[mib.NodeID]bool), quietUntil: make(map[mib.NodeID]Instant), spurned: make(map[mib.NodeID]Instant),
 		promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
-		open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
+		wanted: make(map[mib.NodeID]struct{}), open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
 		dirtyNodes: make(map[mib.NodeID]struct{}), dirtyLedgers: make(map[mib.NodeID]struct{}), dirtyCursors: make(map[mib.NodeID]struct{}),
 	}
 	if e.state.Nodes == nil {
@@ -104,6 +105,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 	for id, n := range e.state.Nodes {
 		e.ids = append(e.ids, id)
 		e.own(n.Owner, id)
+		e.want(&n)
 		e.state.Meta.NextID = max(e.state.Meta.NextID, id+1)
 	}
 	slices.Sort(e.ids)
@@ -240,9 +242,19 @@ func (e *Engine) save(n *Node) {
 		delete(e.owned[old.Owner], n.ID)
 		e.own(n.Owner, n.ID)
 	}
+	e.want(n)
 	e.state.Nodes[n.ID] = *n
 	e.dirtyNodes[n.ID] = struct{}{}
 	e.touch(n.ID)
+}
+
+// want keeps the set of nodes that are to be ILMs.
+func (e *Engine) want(n *Node) {
+	if n.Wanted {
+		e.wanted[n.ID] = struct{}{}
+	} else {
+		delete(e.wanted, n.ID)
+	}
 }
 
 func (e *Engine) own(owner, id mib.NodeID) {

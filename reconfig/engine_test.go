@@ -179,3 +179,21 @@ func TestNewPaceKeepsTheNumbers(t *testing.T) {
 		}
 	}
 }
+
+// The manager itself is the last resort: that it could not reach a node, or
+// was refused, must not leave the node on nobody's list until that is
+// forgotten.
+func TestExcludedOwnerGetsItsRowAgain(t *testing.T) {
+	w := testbed.NewWorld(9, 4, 0, quick())
+	w.Run(5 * time.Second)
+	mustCalm(t, w)
+	w.CrashParent()
+	n := w.Parent.Store.Nodes[3]
+	n.Banned = []reconfig.Ban{{Target: 1, Until: w.Now.Add(time.Hour)}}
+	w.Parent.Store.Nodes[3] = n
+	w.Forget(w.Nodes[1], false)
+	w.Restart(w.Nodes[1])
+	w.StartParent(false)
+	w.Run(5 * time.Second)
+	mustCalm(t, w)
+}

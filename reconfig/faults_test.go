@@ -108,11 +108,70 @@ func (s shape) fault(kind, node, n, after int) testbed.Fault {
 	return f
 }
 
+// themes are faults that make each other worse. What is drawn from all kinds
+// alike seldom meets, say, a backup, two restarts and a restore in a row.
+var themes = [][]testbed.FaultKind{
+	nil, // all
+	{testbed.Backup, testbed.Restore, testbed.CrashParentSoon, testbed.RestartParent, testbed.Heat, testbed.Trigger, testbed.CutNode, testbed.HealNode, testbed.Drain, testbed.Undrain},
+	{testbed.Depose, testbed.Depose, testbed.PauseParent, testbed.Lossy, testbed.Heat, testbed.Trigger, testbed.Drain, testbed.Undrain, testbed.CutNode, testbed.HealNode, testbed.StopOthers},
+	{testbed.CrashNode, testbed.RestartNode, testbed.RestartNode, testbed.ForgetNode, testbed.CrashOnWrite, testbed.Heat, testbed.Lossy, testbed.CrashParentSoon, testbed.RestartParent, testbed.Clock},
+	{testbed.HideNode, testbed.HideNode, testbed.ShowNode, testbed.Heat, testbed.Drain, testbed.Undrain, testbed.CutNode, testbed.HealNode, testbed.CrashNode, testbed.RestartNode},
+	{testbed.Rival, testbed.Rival, testbed.StopOthers, testbed.StopOthers, testbed.CutNode, testbed.HealNode, testbed.Restore, testbed.Backup, testbed.Heat, testbed.RestartParent, testbed.CrashParentSoon},
+	{testbed.Join, testbed.Leave, testbed.Tune, testbed.CrashParentSoon, testbed.RestartParent, testbed.CutNode, testbed.HealNode, testbed.Heat, testbed.Lossy, testbed.Backup, testbed.Restore},
+}
+
+// story is faults in an order in which they hurt most: something moves, its
+// manager is copied or replaced in the middle of it, more happens that the
+// copy does not know, a part of the ILMs is out of reach when the copy takes
+// over, and comes back later.
+func story(s shape, chance *rand.Rand) (faults []testbed.Fault) {
+	add := func(most int, kind testbed.FaultKind, n int) {
+		faults = append(faults, s.fault(int(kind), chance.IntN(64), n, chance.IntN(most)))
+	}
+	some := func(most int, kinds ...testbed.FaultKind) {
+		add(most, kinds[chance.IntN(len(kinds))], chance.IntN(101))
+	}
+	stir := func(n int) {
+		for range n {
+			some(800, testbed.Heat, testbed.Heat, testbed.Drain, testbed.Undrain, testbed.Trigger, testbed.CrashNode, testbed.RestartNode, testbed.HideNode)
+		}
+	}
+	if chance.IntN(2) == 0 {
+		add(500, testbed.Lossy, chance.IntN(3))
+	}
+	stir(1 + chance.IntN(3))
+	takeOver := []testbed.FaultKind{testbed.Restore, testbed.Restore, testbed.Depose, testbed.CrashParentSoon}[chance.IntN(4)]
+	if takeOver == testbed.Restore {
+		add(2500, testbed.Backup, 0)
+	}
+	stir(1 + chance.IntN(4))
+	for range chance.IntN(3) {
+		some(1500, testbed.CrashParentSoon, testbed.RestartParent)
+		add(500, testbed.RestartParent, 0)
+	}
+	for range chance.IntN(3) {
+		some(2500, testbed.CutNode, testbed.CrashNode, testbed.ForgetNode, testbed.CrashOnWrite)
+	}
+	add(2500, takeOver, chance.IntN(40))
+	for range 1 + chance.IntN(6) {
+		some(2500, testbed.HealNode, testbed.HealNode, testbed.RestartNode, testbed.Heat, testbed.RestartParent, testbed.ShowNode, testbed.CutNode, testbed.Undrain)
+	}
+	return faults
+}
+
 func drawFaults(s shape, chance *rand.Rand) []testbed.Fault {
+	if chance.IntN(2) == 0 {
+		return story(s, chance)
+	}
 	faults := make([]testbed.Fault, 2+chance.IntN(s.faults))
-	pace := []int{300, 1200, 2500}[chance.IntN(3)]
+	pace := []int{50, 300, 1200, 2500}[chance.IntN(4)]
+	theme := themes[chance.IntN(len(themes))]
 	for i := range faults {
-		faults[i] = s.fault(chance.IntN(int(testbed.FaultKinds)), chance.IntN(64), chance.IntN(101), chance.IntN(pace))
+		kind := chance.IntN(int(testbed.FaultKinds))
+		if theme != nil && chance.IntN(10) > 0 {
+			kind = int(theme[chance.IntN(len(theme))])
+		}
+		faults[i] = s.fault(kind, chance.IntN(64), chance.IntN(101), chance.IntN(pace))
 	}
 	return faults
 }
@@ -154,7 +213,7 @@ func TestManyWorlds(t *testing.T) {
 		run(t, *seedFlag, true)
 		return
 	}
-	for seed := uint64(1); seed <= *countFlag; seed++ {
+	for seed := uint64(1); seed <= *countFlag && !t.Failed(); seed++ {
 		run(t, seed, false)
 	}
 }

@@ -443,7 +443,7 @@ func (e *Engine) lacks(n *Node, at mib.NodeID, ep mib.Epoch) (mib.SupportRow, bo
 		return mib.SupportRow{}, false
 	}
 	r := c.rows[n.ID]
-	if r != nil && !r.Row.Epoch.Less(ep) || at == n.Owner && n.banned(at, e.now) {
+	if r != nil && !r.Row.Epoch.Less(ep) || at == n.Owner && n.banned(at, e.now) && !e.mayInsist(n, c, r) {
 		return mib.SupportRow{}, false
 	}
 	if at != n.Owner && r == nil && !e.gone(n.Owner) {
@@ -468,6 +468,14 @@ func (e *Engine) lacks(n *Node, at mib.NodeID, ep mib.Epoch) (mib.SupportRow, bo
 		Node: n.ID, Epoch: ep, Slot: max(slot, l.Last()+1), Due: in, Interval: every, Kind: kind,
 		Name: n.Name, Address: n.Address, Profile: n.Profile, Credential: n.Credential, Zone: n.Zone, Candidate: n.Candidate,
 	}, true
+}
+
+// mayInsist reports whether an owner is given its row although it is excluded:
+// it has the row, and only the epoch is to be raised, or this manager is
+// itself the owner, and the last resort. What it refuses it is not asked
+// again at once.
+func (e *Engine) mayInsist(n *Node, c *child, r *seenRow) bool {
+	return (r != nil || c.self) && e.now >= e.quietUntil[n.ID]
 }
 
 // stageMargin is how far ahead the first slot of a staged row lies at least,
@@ -551,6 +559,7 @@ func (e *Engine) settleLeaving(n *Node) bool {
 		}
 	}
 	delete(e.owned[n.Owner], n.ID)
+	delete(e.wanted, n.ID)
 	delete(e.state.Nodes, n.ID)
 	delete(e.state.Ledgers, n.ID)
 	delete(e.dirtyNodes, n.ID)

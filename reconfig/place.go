@@ -118,7 +118,7 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 	if n.ID == self || n.Wanted {
 		return self, true
 	}
-	if why == KindFailover && (e.now < e.holdUntil || e.awaitsHeirs(n.Owner)) {
+	if why == KindFailover && (e.holding() || e.awaitsHeirs(n.Owner)) {
 		return 0, false
 	}
 	if why == KindAssign && e.forming() && e.now < e.formBy {
@@ -211,7 +211,7 @@ func (e *Engine) closed(id mib.NodeID) bool {
 
 // forming reports whether an ILM is being promoted.
 func (e *Engine) forming() bool {
-	for _, id := range e.ids {
+	for id := range e.wanted {
 		n := e.state.Nodes[id]
 		c := e.children[id]
 		if n.Wanted && !n.Retiring && !n.Drained && (c == nil || !c.silent && !e.ready(c)) {
@@ -268,11 +268,8 @@ func (e *Engine) giveUp() {
 func (e *Engine) ensureILMs() {
 	self := e.state.Meta.Self
 	active := 0
-	for _, id := range e.ids {
+	for _, id := range sortedKeys(e.wanted) {
 		n, _ := e.node(id)
-		if !n.Wanted {
-			continue
-		}
 		c := e.children[id]
 		switch {
 		case n.Owner != self && n.Owner != 0 && n.banned(self, e.now):
@@ -288,8 +285,10 @@ func (e *Engine) ensureILMs() {
 				e.addChild(id).fresh = e.promoting[id]
 				delete(e.promoting, id)
 			}
-		case c.silent && !c.report.Active && len(e.owned[id]) == 0:
-			// It went silent before it ever was an ILM: let it be a leaf.
+		case c.silent && (c.fresh || c.seen) && !c.report.Active && len(e.owned[id]) == 0:
+			// It went silent before it ever was an ILM: let it be a leaf. One
+			// that this life has not read may have rows, which nobody would
+			// look for then.
 			*n = n.clone()
 			n.Wanted, n.Retiring = false, false
 			e.removeChild(id)

@@ -120,9 +120,25 @@ func (v *inventory) look(ctx context.Context) error {
 	if err := v.hearAnnounced(ctx); err != nil {
 		return err
 	}
-	known := func(id mib.NodeID) bool { _, ok := v.m.conductor.Node(id); return ok }
-	v.m.latest.forget(known)
+	v.m.review()
 	return nil
+}
+
+// review drops what is kept of nodes that are gone, a late sample of theirs
+// included, and takes those that do not answer out of the aggregates.
+func (m *Manager) review() {
+	known := func(id mib.NodeID) bool { _, ok := m.conductor.Node(id); return ok }
+	m.latest.forget(known)
+	now, interval := m.clock.Now(), m.conductor.Settings().Interval
+	for _, id := range m.host.Observed() {
+		n, ok := m.conductor.Node(id)
+		switch {
+		case !ok || gone(n):
+			m.host.Forget(id)
+		case m.latest.status(n, interval, now) != mib.PollUp:
+			m.host.Silence(id)
+		}
+	}
 }
 
 // joinSelf makes sure that the TLM's own node is in the inventory as it is.
@@ -191,7 +207,7 @@ func (v *inventory) joinListed(ctx context.Context) error {
 	var due []*listed
 	now := time.Now()
 	for _, name := range slices.Sorted(maps.Keys(v.entries)) {
-		if e := v.entries[name]; !e.joined || !e.identified && !now.Before(e.tryAt) {
+		if e := v.entries[name]; !(e.joined && e.identified) && !now.Before(e.tryAt) {
 			due = append(due, e)
 		}
 	}
@@ -212,18 +228,24 @@ func (v *inventory) joinListed(ctx context.Context) error {
 func (v *inventory) joinBatch(ctx context.Context, batch []*listed) error {
 	addresses, ask := make([]netip.AddrPort, len(batch)), make([]netip.AddrPort, len(batch))
 	credentials := make([]string, len(batch))
+	failures := make([]error, len(batch))
+	var looked sync.WaitGroup
+	for i, e := range batch { // a name that nobody knows takes its time
+		looked.Go(func() { addresses[i], failures[i] = resolve(ctx, e.Address) })
+	}
+	looked.Wait()
 	for i, e := range batch {
-		address, err := resolve(ctx, e.Address)
-		if err != nil {
+		if err := failures[i]; err != nil {
+			e.later()
 			if e.failure != err.Error() {
 				e.failure = err.Error()
 				v.m.log.Warn("a node of the inventory cannot be used", "name", e.Name, "err", err)
 			}
 			continue
 		}
-		addresses[i], credentials[i] = address, v.credential(e.Credential)
+		credentials[i] = v.credential(e.Credential)
 		if e.Kind == config.KindNode {
-			ask[i] = address
+			ask[i] = addresses[i]
 		}
 	}
 	who := v.m.identifyAll(ctx, ask, credentials)
@@ -241,11 +263,16 @@ func (v *inventory) joinBatch(ctx context.Context, batch []*listed) error {
 	return nil
 }
 
+// later has the entry looked at again after a pause that doubles.
+func (e *listed) later() {
+	e.wait = min(max(2*e.wait, lookEvery), maxIdentifyWait)
+	e.tryAt = time.Now().Add(e.wait)
+}
+
 // joinEntry brings one entry in. who is what the agent at its address said;
 // without a UUID it said nothing, or has none.
 func (v *inventory) joinEntry(ctx context.Context, e *listed, address netip.AddrPort, who identity) error {
-	e.wait = min(max(2*e.wait, lookEvery), maxIdentifyWait)
-	e.tryAt = time.Now().Add(e.wait)
+	e.later()
 	if e.joined && who.uuid == "" {
 		return nil // nothing new
 	}
@@ -364,6 +391,9 @@ func (v *inventory) refuse(uuid, format string, args ...any) {
 	why := fmt.Sprintf(format, args...)
 	v.mu.Lock()
 	told := v.refusals[uuid] == why
+	if len(v.refusals) >= maxWaiting { // of a sender of ever new UUIDs: rather tell some again
+		clear(v.refusals)
+	}
 	v.refusals[uuid] = why
 	v.mu.Unlock()
 	if !told {

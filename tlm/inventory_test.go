@@ -373,6 +373,93 @@ func TestALeafThatLeavesHasStopped(t *testing.T) {
 	})
 }
 
+// What the TLM shows of nodes that ILMs poll follows them: a silent node is no
+// part of an aggregate, and of one that is gone there is nothing, whatever
+// comes in late.
+func TestValuesFollowTheirNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *config.TLM) {
+			c.ILMs.Start = 1
+			c.Nodes = []config.Inventory{node("a", "127.0.2.2:161"), node("b", "127.0.2.3:161")}
+		})
+		w.addLeaf("a", "127.0.2.2:161")
+		w.addLeaf("b", "127.0.2.3:161")
+		ilm := w.addCandidate("ilm", "127.0.1.2:161", 4)
+		w.start()
+		if !w.announce(ilm) {
+			t.Fatal("not accepted")
+		}
+		time.Sleep(30 * time.Second)
+		load := mib.SimoneAggregateCount.Append(mib.MetricNumber(mib.ProfileSimone, "load1"))
+		check := func(when string, count uint64, rows ...string) {
+			t.Helper()
+			if got := w.tree.Get(load).Uint; got != count {
+				t.Errorf("%s: %d values in the aggregate, want %d", when, got, count)
+			}
+			for _, name := range []string{"a", "b", "ilm"} {
+				n, _ := w.named(name)
+				index, ok := w.Host().MetricRows().Next(mib.OID{uint32(n.ID)})
+				if has := ok && n.ID != 0 && index[0] == uint32(n.ID); has != slices.Contains(rows, name) {
+					t.Errorf("%s: %s has values: %v", when, name, has)
+				}
+			}
+		}
+		a := w.mustNamed("a")
+		if a.Owner == selfID {
+			t.Fatal("the TLM polls a itself: this test tests nothing")
+		}
+		check("in the beginning", 4, "a", "b", "ilm") // and the TLM
+		w.net.put("127.0.2.2:161", nil)
+		time.Sleep(20 * time.Second)
+		check("when a is silent", 3, "a", "b", "ilm")
+		w.addLeaf("a", "127.0.2.2:161")
+		time.Sleep(20 * time.Second)
+		check("when a is back", 4, "a", "b", "ilm")
+
+		if err := w.Conductor().Leave(t.Context(), a.ID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		w.Host().Observe(a.ID, 0, mib.Sample{Values: []mib.MetricValue{{Metric: 1, Value: 1}}})
+		time.Sleep(2 * lookEvery)
+		check("when a has left", 3, "b", "ilm")
+		if ids := w.Host().Observed(); slices.Contains(ids, a.ID) {
+			t.Errorf("there are values of %v", ids)
+		}
+	})
+}
+
+// A name that cannot be looked up does not hold up the others, and is not
+// looked up all the time.
+func TestAnEntryWithoutAnAddressBacksOff(t *testing.T) {
+	e := &listed{}
+	began := time.Now()
+	for _, want := range []time.Duration{lookEvery, 2 * lookEvery, 4 * lookEvery} {
+		e.later()
+		if e.wait != want || e.tryAt.Sub(began) < want {
+			t.Errorf("pause %v until %v, want %v", e.wait, e.tryAt, want)
+		}
+	}
+	for range 10 {
+		e.later()
+	}
+	if e.wait != maxIdentifyWait {
+		t.Errorf("pause %v, want %v at most", e.wait, maxIdentifyWait)
+	}
+}
+
+func TestRefusalsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		for i := range 3 * maxWaiting {
+			w.inventory.refuse(fmt.Sprint(i), "refused %d", i)
+		}
+		if n := len(w.inventory.refusals); n > maxWaiting {
+			t.Errorf("%d refusals are remembered, want %d at most", n, maxWaiting)
+		}
+	})
+}
+
 func TestFileSD(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

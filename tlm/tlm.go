@@ -126,7 +126,7 @@ func New(o Options) (*Manager, error) {
 	m.conductor, err = manager.NewConductor(manager.ConductorConfig{
 		Self: selfID, Settings: m.settings.engine(), Restored: o.Restored, Seed: o.Seed,
 		Clock: o.Clock, Store: o.Store, Poller: o.Poller, Local: m.host, Logger: o.Logger,
-		OnSamples: m.accepted, OnEntry: m.feed.publish,
+		OnSamples: m.accepted, OnEntry: m.happened,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tlm: %w", err)
@@ -197,6 +197,13 @@ func (m *Manager) Coverage() (covered, nodes int) {
 		}
 	}
 	return covered, nodes
+}
+
+// happened takes what goes into the event table: those who subscribed hear of
+// it, and the log, as the table is bounded and lives only as long as the store.
+func (m *Manager) happened(e reconfig.Entry) {
+	m.log.Info(Sentence(e))
+	m.feed.publish(e)
 }
 
 // accepted takes samples that were stored: the latest of each node, and the

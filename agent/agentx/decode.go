@@ -224,7 +224,7 @@ func (p *PDU) oid(r *reader, what string) (o mib.OID, include bool, err error) {
 	include = r.b[r.pos+2] != 0
 	total := n
 	if prefix != 0 {
-		total += len(internet()) + 1
+		total += 5
 	}
 	if total > mib.MaxOIDLen {
 		return nil, false, r.fail("%s has %d parts; at most %d are allowed", what, total, mib.MaxOIDLen)
@@ -235,8 +235,7 @@ func (p *PDU) oid(r *reader, what string) (o mib.OID, include bool, err error) {
 	}
 	start := len(p.arena)
 	if prefix != 0 {
-		i := internet()
-		p.arena = append(append(p.arena, i[:]...), uint32(prefix))
+		p.arena = append(p.arena, 1, 3, 6, 1, uint32(prefix))
 	}
 	for range n {
 		part, _ := r.uint32(what)
@@ -244,9 +243,6 @@ func (p *PDU) oid(r *reader, what string) (o mib.OID, include bool, err error) {
 	}
 	return p.arena[start:len(p.arena):len(p.arena)], include, nil
 }
-
-// internet is what a prefix octet stands behind: 1.3.6.1.
-func internet() [4]uint32 { return [4]uint32{1, 3, 6, 1} }
 
 func (p *PDU) keep(parts ...uint32) mib.OID {
 	start := len(p.arena)

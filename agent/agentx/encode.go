@@ -190,10 +190,9 @@ func (w *writer) oid(o mib.OID, include bool) error {
 		return fmt.Errorf("OID of %d parts; at most %d are allowed", len(o), mib.MaxOIDLen)
 	}
 	var prefix, flag byte
-	i := internet()
-	if len(o) > len(i) && o.HasPrefix(i[:]) && o[len(i)] > 0 && o[len(i)] <= math.MaxUint8 {
-		prefix = byte(o[len(i)])
-		o = o[len(i)+1:]
+	if len(o) > 4 && o[0] == 1 && o[1] == 3 && o[2] == 6 && o[3] == 1 && o[4] > 0 && o[4] <= math.MaxUint8 {
+		prefix = byte(o[4])
+		o = o[5:]
 	}
 	if include {
 		flag = 1

@@ -1,6 +1,7 @@
 package responder
 
 import (
+	"bytes"
 	"testing"
 
 	"simone/internal/snmp"
@@ -28,7 +29,16 @@ func FuzzHandle(f *testing.F) {
 		}
 	}
 	f.Add([]byte("garbage"))
-	cfg := testConfig()
+	for _, user := range []string{"", "guest", "nobody"} {
+		for verb := mib.VerbGet; verb <= mib.VerbReport; verb++ {
+			m := &snmp.Message{PDU: snmp.PDU{Verb: verb, RequestID: 1, MaxRepetitions: 50, Vars: []mib.Variable{{Name: object(1)}}}}
+			e := &snmp.Envelope{ID: 1, MaxSize: 484, Flags: snmp.FlagReportable, EngineID: engineID(f), User: []byte(user)}
+			if b, err := e.Append(nil, &snmp.Scope{EngineID: engineID(f)}, m, nil); err == nil {
+				f.Add(b)
+			}
+		}
+	}
+	cfg := v3Config(f)
 	cfg.Notify = func(snmp.Notification) bool { return true }
 	cfg.Observe = func(Observation) {}
 	r, err := New(cfg, newTree(f))
@@ -38,7 +48,7 @@ func FuzzHandle(f *testing.F) {
 	f.Cleanup(func() { _ = r.socket.Close() })
 	f.Fuzz(func(t *testing.T, b []byte) {
 		before := r.Stats()
-		r.handle(b, snmp.Datagram{}, false)
+		r.handle(bytes.Clone(b), snmp.Datagram{}, false) // which may decrypt in place
 		s := r.Stats()
 		if s.InPkts != before.InPkts+1 {
 			t.Fatal("not counted")
@@ -54,6 +64,12 @@ func FuzzHandle(f *testing.F) {
 			}
 		}
 		if s.SendFailures == before.SendFailures {
+			return
+		}
+		if v, ok := snmp.PeekVersion(r.out); ok && v == snmp.V3 {
+			if err := new(snmp.Envelope).Decode(r.out); err != nil {
+				t.Errorf("%x is answered with %x: %v", b, r.out, err)
+			}
 			return
 		}
 		var m snmp.Message

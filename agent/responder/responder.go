@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"simone/internal/snmp"
@@ -82,29 +83,50 @@ type Observation struct {
 	Vars      []mib.Variable // valid, with all it points to, until Observe returns
 }
 
-// Responder answers requests, one after another, out of a tree.
+// Responder answers requests out of a tree, one after another, but for SETs:
+// those wait for disks, and reading goes on meanwhile. A sender that has its
+// answer sees its SET done; SETs are done in the order in which they came.
 type Responder struct {
-	cfg    Config
-	tree   *mib.Tree
-	socket *snmp.Socket
-	engine *snmp.Engine // nil: v3 is not spoken
-	users  map[string]*access
-	counts counters
+	*shared
+	replays replays
+	inbox   snmp.Inbox
+	sets    chan pendingSet // nil while not running: SETs are done at once
 
-	communities []access // of cfg.Communities, in their order
-
-	// Of Run's goroutine, used again for each request.
+	// Used again for each request, or taken along by a SET.
+	datagram []byte
 	request  snmp.Message
 	response snmp.Message
 	vars     []mib.Variable
 	cursors  []mib.OID
 	ended    []bool
 	out      []byte
-	inbox    snmp.Inbox
 	exchange snmp.Exchange
 	most     int // octets of the answer
 	overhead int // of these, the most that is not variables
 }
+
+// shared is what serves all requests.
+type shared struct {
+	cfg         Config
+	tree        *mib.Tree
+	socket      *snmp.Socket
+	engine      *snmp.Engine // nil: v3 is not spoken
+	users       map[string]*access
+	communities []access // of cfg.Communities, in their order
+	counts      counters
+
+	keysMu sync.Mutex // guards the users' keys in engine, which are not safe for concurrent use
+}
+
+// pendingSet is a SET that waits for its turn.
+type pendingSet struct {
+	desk *Responder // with the request, and nothing that others use
+	from snmp.Datagram
+	who  *access
+}
+
+// maxPendingSets is how many SETs may wait; with more, so do all requests.
+const maxPendingSets = 64
 
 // access is what a community or user may do.
 type access struct {
@@ -150,7 +172,7 @@ func New(cfg Config, tree *mib.Tree) (*Responder, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	r := &Responder{cfg: cfg, tree: tree, socket: socket}
+	r := &Responder{shared: &shared{cfg: cfg, tree: tree, socket: socket}}
 	for _, c := range cfg.Communities {
 		r.communities = append(r.communities, access{name: c.Name, view: c.View, write: c.Write, notify: c.Notify, sources: c.Sources})
 	}
@@ -192,7 +214,18 @@ func (r *Responder) Stats() Stats { return r.counts.stats() }
 
 // Run serves until ctx ends, closes the socket and returns nil.
 func (r *Responder) Run(ctx context.Context) error {
+	r.sets = make(chan pendingSet, maxPendingSets)
+	var setter sync.WaitGroup
+	setter.Go(func() {
+		for s := range r.sets {
+			if ctx.Err() == nil { // else it is as good as lost on the way
+				s.desk.finish(s.from, s.who)
+			}
+		}
+	})
 	err := r.socket.Serve(ctx, r.handle)
+	close(r.sets)
+	setter.Wait()
 	if e := r.socket.Close(); e != nil && err == nil {
 		err = e
 	}
@@ -209,6 +242,8 @@ func (r *Responder) handle(b []byte, d snmp.Datagram, truncated bool) {
 		r.counts.inASNParseErrs.Add(1)
 		return
 	}
+	r.datagram = append(r.datagram[:0], b...) // a SET outlives the socket's buffer
+	b = r.datagram
 	if r.engine != nil {
 		if v, ok := snmp.PeekVersion(b); ok && v == snmp.V3 {
 			r.handleV3(b, d)
@@ -241,15 +276,33 @@ func (r *Responder) serve(b []byte, d snmp.Datagram, who *access) {
 				r.cfg.Observe(Observation{d.Source, d.Received, who.name, r.request.Verb, r.request.Vars})
 			})
 		}
-		if !r.guard(func() { r.answer(who) }) {
-			r.refuse(mib.GenErr, 0)
+		if r.request.Verb == mib.VerbSet && r.sets != nil {
+			r.sets <- pendingSet{r.takeAlong(), d, who}
+			return
 		}
-		r.send(d)
+		r.finish(d, who)
 	case mib.VerbInform, mib.VerbTrap, mib.VerbTrapV1:
 		r.guard(func() { r.notified(b, d, who) })
 	default:
 		r.counts.inUnexpectedPDUs.Add(1)
 	}
+}
+
+// takeAlong moves the request to a desk of its own.
+func (r *Responder) takeAlong() *Responder {
+	desk := &Responder{
+		shared: r.shared, datagram: r.datagram, request: r.request, exchange: r.exchange, most: r.most, overhead: r.overhead,
+	}
+	r.datagram, r.request, r.exchange = nil, snmp.Message{}, snmp.Exchange{}
+	return desk
+}
+
+// finish answers the request.
+func (r *Responder) finish(d snmp.Datagram, who *access) {
+	if !r.guard(func() { r.answer(who) }) {
+		r.refuse(mib.GenErr, 0)
+	}
+	r.send(d)
 }
 
 // guard calls f and reports whether it returned. A handler that panics costs
@@ -369,7 +422,9 @@ func (r *Responder) send(d snmp.Datagram) {
 func (r *Responder) encode() bool {
 	var err error
 	if r.response.Version == snmp.V3 {
+		r.keysMu.Lock()
 		r.out, err = r.engine.Answer(r.out[:0], &r.exchange, &r.response)
+		r.keysMu.Unlock()
 	} else {
 		r.out, err = r.response.Append(r.out[:0])
 	}

@@ -11,6 +11,7 @@ type Stats struct {
 	InBadCommunityUses  uint64 // SETs and notifications that the community, or user, may not send
 	InBadSources        uint64 // v3: of users who may not ask from there
 	InBadLevels         uint64 // v3: of a user, at a lower level of security than is demanded
+	InReplays           uint64 // v3: SETs and informs that had come before, octet for octet
 	InASNParseErrs      uint64 // no SNMP message, cut off, or with lengths that lie
 	InUnexpectedPDUs    uint64 // responses, reports, notifications that nobody handles or that are malformed
 	InTotalReqVars      uint64 // variables read
@@ -37,7 +38,7 @@ type counters struct {
 	inPkts, inBadVersions, inBadCommunityNames, inBadCommunityUses, inASNParseErrs, inUnexpectedPDUs,
 	inTotalReqVars, inTotalSetVars, inGetRequests, inGetNexts, inGetBulks, inSetRequests, inTraps,
 	outPkts, outResponses, outTooBigs, outNoSuchNames, outBadValues, outGenErrs,
-	inBadSources, inBadLevels, outReports,
+	inBadSources, inBadLevels, inReplays, outReports,
 	silentDrops, sendFailures, panics atomic.Uint64
 }
 
@@ -49,6 +50,7 @@ func (c *counters) stats() Stats {
 		InBadCommunityUses:  c.inBadCommunityUses.Load(),
 		InBadSources:        c.inBadSources.Load(),
 		InBadLevels:         c.inBadLevels.Load(),
+		InReplays:           c.inReplays.Load(),
 		InASNParseErrs:      c.inASNParseErrs.Load(),
 		InUnexpectedPDUs:    c.inUnexpectedPDUs.Load(),
 		InTotalReqVars:      c.inTotalReqVars.Load(),

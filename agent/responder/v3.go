@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"simone/internal/snmp"
+	"simone/internal/snmp/usm"
 	"simone/mib"
 )
 
@@ -38,7 +39,10 @@ func (r *Responder) handleV3(b []byte, d snmp.Datagram) {
 		return
 	}
 	x := &r.exchange
-	switch err := r.engine.Open(b, x, &r.request).(type) {
+	r.keysMu.Lock()
+	err := r.engine.Open(b, x, &r.request)
+	r.keysMu.Unlock()
+	switch err := err.(type) {
 	case nil:
 	case snmp.Fault:
 		r.report(x, d, err)
@@ -65,14 +69,58 @@ func (r *Responder) handleV3(b []byte, d snmp.Datagram) {
 		}
 		return
 	}
+	switch r.request.Verb {
+	case mib.VerbSet, mib.VerbInform:
+		if x.Envelope.Flags.Level() >= usm.AuthNoPriv && !r.replays.first(x.MAC(b)) {
+			r.counts.inReplays.Add(1)
+			return
+		}
+	}
 	// Repetitions of an inform differ in salt and time, not in this.
 	r.serve(x.Clear, d, who)
+}
+
+// replaysKept is for how many messages it is known that they came. More SETs
+// and informs than that hardly come within the time window.
+const replaysKept = 4096
+
+// replays remembers messages that change something by how their MACs begin.
+// The time window alone would let somebody else send one again for 150 s (RFC
+// 3414, section 1.1 leaves that open). Senders that repeat a question because
+// it was not answered ask it anew, with another id and MAC.
+type replays struct {
+	seen map[[12]byte]bool // 12 octets are the shortest MAC
+	ring [][12]byte
+	next int
+}
+
+// first reports whether the MAC was not there before, and keeps it.
+func (p *replays) first(mac []byte) bool {
+	key := [12]byte(mac)
+	if p.seen[key] {
+		return false
+	}
+	if p.seen == nil {
+		p.seen = make(map[[12]byte]bool)
+	}
+	if len(p.ring) < replaysKept {
+		p.ring = append(p.ring, key)
+	} else {
+		delete(p.seen, p.ring[p.next])
+		p.ring[p.next] = key
+		p.next = (p.next + 1) % replaysKept
+	}
+	p.seen[key] = true
+	return true
 }
 
 // report tells the sender of a message that was refused, if it is owed that.
 func (r *Responder) report(x *snmp.Exchange, d snmp.Datagram, f snmp.Fault) {
 	var owed bool
-	if r.out, owed = r.engine.Report(r.out[:0], x, f); !owed {
+	r.keysMu.Lock()
+	r.out, owed = r.engine.Report(r.out[:0], x, f)
+	r.keysMu.Unlock()
+	if !owed {
 		return
 	}
 	if err := r.socket.Answer(r.out, d); err != nil {

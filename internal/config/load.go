@@ -159,7 +159,9 @@ func (n *Node) finish(dir string, mode fs.FileMode) (ps Problems) {
 	inline := false
 	for i := range n.Credentials {
 		c := &n.Credentials[i]
-		ps.under(fmt.Sprintf("credentials[%d]", i), n.readSecret(dir, c.CommunityFile, &c.Community, &inline))
+		key := fmt.Sprintf("credentials[%d]", i)
+		ps.under(key, n.readSecret(dir, "community", c.CommunityFile, &c.Community, &inline))
+		ps.under(key, n.readKeys(dir, &c.Security, &inline))
 	}
 	for i := range n.Communities {
 		c := &n.Communities[i]
@@ -167,9 +169,17 @@ func (n *Node) finish(dir string, mode fs.FileMode) (ps Problems) {
 			c.Name = strconv.Itoa(i + 1)
 		}
 		key := fmt.Sprintf("communities[%d]", i)
-		ps.under(key, n.readSecret(dir, c.CommunityFile, &c.Community, &inline))
+		ps.under(key, n.readSecret(dir, "community", c.CommunityFile, &c.Community, &inline))
 		if len(c.Write) > 0 && slices.Contains(wellKnown, c.Community.Reveal()) && slices.ContainsFunc(c.Sources, beyondLoopback) {
 			n.Warnings = append(n.Warnings, fmt.Sprintf("%s: %q may write and is accepted from other machines, where everybody tries it first; choose a community of your own", key, c.Community.Reveal()))
+		}
+	}
+	for i := range n.Users {
+		u := &n.Users[i]
+		key := fmt.Sprintf("users[%d]", i)
+		ps.under(key, n.readKeys(dir, &u.Security, &inline))
+		if len(u.Write) > 0 && strings.EqualFold(u.Level, "noAuthNoPriv") && slices.ContainsFunc(u.Sources, beyondLoopback) {
+			n.Warnings = append(n.Warnings, fmt.Sprintf("%s: user %q may write without proving who it is, and is accepted from other machines; write level: authPriv", key, u.Name))
 		}
 	}
 	if inline && mode.Perm()&0o004 != 0 {
@@ -183,15 +193,22 @@ func beyondLoopback(source string) bool {
 	return err == nil && !p.Addr().IsLoopback()
 }
 
+// readKeys reads the files of a user's passphrases.
+func (n *Node) readKeys(dir string, s *Security, inline *bool) (ps Problems) {
+	ps.under("auth", n.readSecret(dir, "passphrase", s.Auth.PassphraseFile, &s.Auth.Passphrase, inline))
+	ps.under("priv", n.readSecret(dir, "passphrase", s.Priv.PassphraseFile, &s.Priv.Passphrase, inline))
+	return ps
+}
+
 // readSecret reads a secret's file, and notes whether one that is worth
-// keeping stands in the configuration itself.
-func (n *Node) readSecret(dir, file string, s *Secret, inline *bool) (ps Problems) {
+// keeping stands in the configuration itself. kind is what it is called.
+func (n *Node) readSecret(dir, kind, file string, s *Secret, inline *bool) (ps Problems) {
 	if file == "" {
 		*inline = *inline || !s.IsZero() && !slices.Contains(wellKnown, s.Reveal())
 		return nil
 	}
 	if !s.IsZero() {
-		ps.add("community_file", "community is given too; keep one of the two")
+		ps.add(kind+"_file", "%s is given too; keep one of the two", kind)
 		return ps
 	}
 	if !filepath.IsAbs(file) {
@@ -204,15 +221,15 @@ func (n *Node) readSecret(dir, file string, s *Secret, inline *bool) (ps Problem
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		ps.add("community_file", "there is no file %s; make it with the community in it, mode 600", file)
+		ps.add(kind+"_file", "there is no file %s; make it with the %s in it, mode 600", file, kind)
 		return ps
 	case err != nil:
-		ps.add("community_file", "%v; let the user that runs this read it", err)
+		ps.add(kind+"_file", "%v; let the user that runs this read it", err)
 		return ps
 	}
 	text := strings.TrimRight(string(data), "\r\n")
 	if text == "" || strings.ContainsAny(text, "\r\n") {
-		ps.add("community_file", "%s has to hold the community in one line and nothing else", file)
+		ps.add(kind+"_file", "%s has to hold the %s in one line and nothing else", file, kind)
 		return ps
 	}
 	if info.Mode().Perm()&0o004 != 0 {

@@ -53,6 +53,9 @@ type Node struct {
 	// Communities are who may ask the node, by SNMPv1 and v2c.
 	Communities []Community `yaml:"communities" reload:"restart"`
 
+	// Users are who may ask the node, by SNMPv3; none if not given.
+	Users []User `yaml:"users" reload:"restart"`
+
 	// Temperature is how the node computes its temperature as an ILM.
 	Temperature Temperature `yaml:"temperature" reload:"now"`
 
@@ -82,12 +85,16 @@ type Announce struct {
 // lists, the secret never does.
 type Credential struct {
 	Name string `yaml:"name"`
-	// Version is v1 or v2c.
+	// Version is v1, v2c or v3.
 	Version string `yaml:"version"`
-	// Community is the secret itself, or CommunityFile a file that holds it,
-	// relative to the configuration; a newline at its end does not count.
+	// Community is the secret itself of v1 and v2c, or CommunityFile a file
+	// that holds it, relative to the configuration; a newline at its end does
+	// not count.
 	Community     Secret `yaml:"community"`
 	CommunityFile string `yaml:"community_file"`
+	// User is the name of v3's user, and Security its keys.
+	User     string `yaml:"user"`
+	Security `yaml:",inline"`
 }
 
 func (c *Credential) setDefaults() { c.Version = "v2c" }
@@ -296,6 +303,12 @@ func (n *Node) problems() Problems {
 	for i := range n.Communities {
 		ps.under(fmt.Sprintf("communities[%d]", i), n.Communities[i].problems(n.Communities[:i]))
 	}
+	for i := range n.Users {
+		ps.under(fmt.Sprintf("users[%d]", i), n.Users[i].problems(n.Users[:i]))
+	}
+	if len(n.Communities)+len(n.Users) == 0 {
+		ps.add("communities", "there are neither communities nor users, so that nobody could ask this node, its parent included; write one of each that may")
+	}
 	ps.under("temperature", n.Temperature.problems())
 	checkInt(&ps, "ilm.capacity", n.ILM.Capacity, 1, 100_000)
 	checkInt(&ps, "ilm.log_records", n.ILM.LogRecords, 100, 10_000_000)
@@ -349,12 +362,12 @@ func credentialProblems(cs []Credential) (ps Problems) {
 		}
 		switch c.Version {
 		case "v1", "v2c":
+			ps.under(at, c.problemsCommunity())
 		case "v3":
-			ps.add(at+".version", "SNMPv3 comes with the next release; until then write v2c, and keep to a network that you trust")
+			ps.under(at, c.problemsV3())
 		default:
-			ps.add(at+".version", "%q is no version of SNMP; write v2c, or v1 for a device that knows no better", c.Version)
+			ps.add(at+".version", "%q is no version of SNMP; write v3 or v2c, or v1 for a device that knows no better", c.Version)
 		}
-		ps.under(at, secretProblems(c.Community, c.CommunityFile))
 	}
 	return ps
 }

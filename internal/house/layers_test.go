@@ -31,6 +31,7 @@ var layers = []layer{
 	{name: "internal/store", below: "mib reconfig", library: "go.etcd.io/bbolt"},
 	{name: "agent", below: "mib", library: "github.com/prometheus/procfs"},
 	{name: "agent/responder", below: "mib internal/snmp internal/snmp/usm"},
+	{name: "agent/agentx", below: "mib"},
 	{name: "manager", below: "mib reconfig temperature"},
 	{name: "ilm", below: "agent manager mib reconfig"},
 	{name: "tlm", below: "internal/config manager mib reconfig"},

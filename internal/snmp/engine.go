@@ -147,6 +147,12 @@ type Exchange struct {
 	report Message
 }
 
+// MAC is the message's, by which an authentic one can be told from all others;
+// it is empty for one in clear. It aliases the datagram, given as b.
+func (x *Exchange) MAC(b []byte) []byte {
+	return b[x.Envelope.mac : x.Envelope.mac+x.Envelope.macLen]
+}
+
 // Open judges the message in datagram b, which is changed where it was
 // encrypted, and takes its PDU apart into m (RFC 3414, section 3.2; RFC 3412,
 // section 7.2). An error is a *SyntaxError, wraps ErrVersion, or is a Fault,
@@ -203,6 +209,8 @@ func (e *Engine) Open(b []byte, x *Exchange, m *Message) error {
 	}
 	x.User = &account.User
 	switch {
+	case m.Verb == mib.VerbInform || m.Verb == mib.VerbTrap:
+		// Their context is one of the sender's.
 	case string(x.Scope.EngineID) != string(e.id): // RFC 3412, section 4.2.2.1
 		return e.Refuse(UnknownPDUHandler)
 	case len(x.Scope.Name) != 0:

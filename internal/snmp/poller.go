@@ -30,6 +30,9 @@ type PollerConfig struct {
 	LocalAddress netip.Addr
 	// Timeout of each attempt, for requests that give none.
 	Timeout time.Duration
+	// Engine is the sender's own, which v3 traps are sent by; nil sends none.
+	// Requests and informs do without.
+	Engine *Engine
 }
 
 // PollerStats counts what a Poller did since it was made.
@@ -46,6 +49,14 @@ type PollerStats struct {
 	WrongSource uint64 // answers from another address than was asked
 	Malformed   uint64 // datagrams that are no SNMP message, or that lie
 	Outstanding int    // requests on their way now
+
+	// Of SNMPv3:
+	Discoveries uint64 // datagrams sent to find out an engine's id
+	Resyncs     uint64 // clocks of engines that were set by a Report
+	Reports     uint64 // Reports to what is outstanding
+	Unauthentic uint64 // messages whose MAC is missing or wrong
+	Stale       uint64 // authentic messages outside the time window
+	Engines     int    // whose id and clock are known now
 }
 
 // Poller asks many agents through one socket. An answer counts only if it
@@ -53,6 +64,9 @@ type PollerStats struct {
 // attempt; attempts have their own ids, so the round trip time is that of the
 // attempt that was answered. (Informs keep theirs, so that the receiver can
 // tell a repetition.)
+//
+// With SNMPv3 it finds out an agent's engine id and clock by itself, within
+// the attempt that needs them, and keeps them while they are used.
 //
 // One goroutine, that of Run, reads answers and keeps time; there is none per
 // request.
@@ -76,6 +90,7 @@ type Poller struct {
 	fates   [fateCount]fate
 	stats   PollerStats
 	encoder Message
+	v3      pollerV3
 }
 
 // request is a mib.Request on its way.
@@ -83,7 +98,9 @@ type request struct {
 	mib.Request
 	version   Version
 	community Secret
+	v3        requestV3
 	done      func(mib.Response)
+	tries     int // attempts; with v3 one may take several messages
 	attempts  []attempt
 	result    error     // if set, what it ends with as soon as it is due
 	finished  bool      // it ends as soon as it is due, with result
@@ -95,6 +112,9 @@ type attempt struct {
 	id   int32
 	sent time.Time
 }
+
+// last is the id of what was sent last.
+func (r *request) last() int32 { return r.attempts[len(r.attempts)-1].id }
 
 // fateCount is for how many attempts that are over it is still known how
 // they ended, to tell late answers from duplicates. A power of two.
@@ -124,6 +144,8 @@ func NewPoller(cfg PollerConfig, keys Keyring) (*Poller, error) {
 	if p.timeout == 0 {
 		p.timeout = DefaultTimeout
 	}
+	p.v3.own = cfg.Engine
+	p.v3.agents = make(map[netip.AddrPort]*agent)
 	p.buffers.New = func() any {
 		b := make([]byte, 0, 1500)
 		return &b
@@ -139,6 +161,7 @@ func (p *Poller) Rekey(keys Keyring) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.keys = keys
+	p.forgetKeys()
 }
 
 // Stats gives the counters.
@@ -147,6 +170,7 @@ func (p *Poller) Stats() PollerStats {
 	defer p.mu.Unlock()
 	s := p.stats
 	s.Outstanding = len(p.timers)
+	s.Engines = len(p.v3.agents)
 	return s
 }
 
@@ -188,23 +212,35 @@ func (p *Poller) admit(r *request) error {
 	if !r.Address.IsValid() || r.Address.Port() == 0 {
 		return fmt.Errorf("ask %v: no such address", r.Address)
 	}
-	c, ok := p.keys.Lookup(r.Credential)
+	c, ok := p.keys.byName[r.Credential]
 	if !ok {
 		return fmt.Errorf("ask %v: %w", r.Address, &UnknownCredentialError{r.Credential})
 	}
 	r.Address = netip.AddrPortFrom(r.Address.Addr().Unmap(), r.Address.Port())
 	r.version, r.community = c.Version, c.Community
+	if c.Version == V3 {
+		return p.admitV3(r, c)
+	}
 	return nil
 }
 
-// attempt encodes the request, notes the attempt and sends it. It is called
-// with mu locked and returns with it unlocked: nothing waits for the kernel.
+// attempt makes another attempt, with its own time-out. It is called with mu
+// locked and returns with it unlocked: nothing waits for the kernel.
 func (p *Poller) attempt(r *request, now time.Time) {
+	r.tries++
+	r.v3.reports = 0
+	r.due = now.Add(r.Timeout)
+	p.transmit(r, now)
+}
+
+// transmit encodes the request, notes the attempt and sends it, due when r is.
+// It is called and returns as attempt.
+func (p *Poller) transmit(r *request, now time.Time) {
 	buffer := p.buffers.Get().(*[]byte)
 	defer p.buffers.Put(buffer)
 	id := p.newID()
-	if n := len(r.attempts); n > 0 && r.Verb == mib.VerbInform {
-		id = r.attempts[n-1].id
+	if len(r.attempts) > 0 && r.Verb == mib.VerbInform {
+		id = r.last()
 	}
 	m := &p.encoder
 	m.Version = r.version
@@ -213,14 +249,20 @@ func (p *Poller) attempt(r *request, now time.Time) {
 		Verb: r.Verb, RequestID: id, Vars: r.Vars,
 		NonRepeaters: r.NonRepeaters, MaxRepetitions: r.MaxRepetitions,
 	}
-	b, err := m.Append((*buffer)[:0])
+	var b []byte
+	var err error
+	if r.version == V3 {
+		b, err = p.appendV3((*buffer)[:0], r, m, now)
+	} else {
+		b, err = m.Append((*buffer)[:0])
+	}
 	*buffer, m.Vars = b, nil
 	if err != nil {
 		p.endSoon(r, fmt.Errorf("ask %v: %w", r.Address, err), now)
 		p.mu.Unlock()
 		return
 	}
-	if len(r.attempts) > 0 {
+	if r.tries > 1 && r.v3.reports == 0 {
 		p.stats.Retries++
 	}
 	r.attempts = append(r.attempts, attempt{id, now})
@@ -228,7 +270,7 @@ func (p *Poller) attempt(r *request, now time.Time) {
 	if r.Verb == mib.VerbTrap {
 		p.endSoon(r, nil, now)
 	} else {
-		p.schedule(r, now.Add(r.Timeout))
+		p.schedule(r, r.due)
 	}
 	p.stats.Sent++
 	to := r.Address
@@ -382,14 +424,14 @@ func (p *Poller) expire() {
 		if r.due.After(now) {
 			break
 		}
-		if !r.finished && len(r.attempts) <= r.Retries {
+		if !r.finished && r.tries <= r.Retries {
 			p.attempt(r, now) // unlocks
 			p.mu.Lock()
 			continue
 		}
 		response := mib.Response{Err: r.result}
 		if !r.finished {
-			response.Err = fmt.Errorf("ask %v: %w", r.Address, mib.ErrTimeout)
+			response.Err = r.silence()
 		} else if r.result == nil {
 			response.Sent = r.attempts[len(r.attempts)-1].sent
 			response.Received = response.Sent
@@ -405,89 +447,6 @@ func (p *Poller) expire() {
 		p.wake(time.Time{})
 	}
 	p.mu.Unlock()
-}
-
-// answer matches a datagram with the request that it answers.
-func (p *Poller) answer(b []byte, d Datagram, truncated bool) {
-	m := &p.message
-	if truncated || m.Decode(b) != nil || m.Verb != mib.VerbResponse {
-		p.count(&p.stats.Malformed)
-		return
-	}
-	p.mu.Lock()
-	r, ok := p.byID[m.RequestID]
-	switch {
-	case !ok:
-		switch f := p.fates[m.RequestID&(fateCount-1)]; {
-		case f.id != m.RequestID || f.id == 0:
-			p.stats.Unmatched++
-		case f.answered:
-			p.stats.Duplicate++
-		default:
-			p.stats.Late++
-		}
-		p.mu.Unlock()
-		return
-	case r.Address != d.Source:
-		p.stats.WrongSource++
-		p.mu.Unlock()
-		return
-	case r.finished: // could not be sent, yet an earlier attempt arrived
-		p.stats.Late++
-		p.mu.Unlock()
-		return
-	}
-	response := mib.Response{Status: m.Status, Received: d.Received}
-	for i, a := range r.attempts {
-		if a.id == m.RequestID {
-			response.Sent = a.sent
-			if i < len(r.attempts)-1 && r.Verb != mib.VerbInform {
-				p.stats.Late++
-			}
-		}
-	}
-	if m.Index > 0 && m.Index <= len(r.Vars) {
-		response.Index = m.Index
-	}
-	if err := fits(&r.Request, m); err != nil {
-		p.stats.Malformed++
-		response = mib.Response{Err: fmt.Errorf("ask %v: %w", r.Address, err)}
-	} else {
-		response.Vars = m.Detach(r.Vars)
-	}
-	e := p.end(r, response)
-	p.mu.Unlock()
-	e.done(e.response)
-}
-
-// fits checks an answer without error against the request, so that callers
-// may rely on its variables standing where they were asked for.
-func fits(r *mib.Request, m *Message) error {
-	if m.Status != mib.NoError || r.Verb == mib.VerbInform {
-		return nil
-	}
-	if r.Verb == mib.VerbGetBulk {
-		most := len(r.Vars)
-		if repeat := most - max(0, r.NonRepeaters); repeat > 0 {
-			most = most - repeat + repeat*max(0, r.MaxRepetitions)
-		}
-		if len(m.Vars) > most {
-			return fmt.Errorf("%w: %d variables, at most %d were asked for", ErrAnswer, len(m.Vars), most)
-		}
-		return nil
-	}
-	if len(m.Vars) != len(r.Vars) {
-		return fmt.Errorf("%w: %d variables, not %d", ErrAnswer, len(m.Vars), len(r.Vars))
-	}
-	if r.Verb == mib.VerbGetNext {
-		return nil
-	}
-	for i := range m.Vars {
-		if !m.Vars[i].Name.Equal(r.Vars[i].Name) {
-			return fmt.Errorf("%w: %v stands where %v was asked for", ErrAnswer, m.Vars[i].Name, r.Vars[i].Name)
-		}
-	}
-	return nil
 }
 
 // Do sends a request and waits for what becomes of it, or for the end of ctx.

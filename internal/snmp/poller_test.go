@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"simone/internal/snmp/usm"
 	"simone/mib"
 )
 
@@ -426,9 +427,15 @@ func TestTimerHeap(t *testing.T) {
 }
 
 func TestSecretsDoNotPrint(t *testing.T) {
-	c := Credential{Name: "n", Community: "hidden"}
+	c := Credential{Name: "n", Version: V3, Community: "hidden", User: User{
+		Name: "n", Level: usm.AuthPriv, Auth: usm.SHA256, AuthPassphrase: "hidden long", Priv: usm.AES128, PrivPassphrase: "hidden long",
+	}}
+	keys, err := NewKeyring(c)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
-		if s := fmt.Sprintf(format, c); strings.Contains(s, "hidden") {
+		if s := fmt.Sprintf(format+format, c, keys); strings.Contains(s, "hidden") {
 			t.Errorf("%s prints %s", format, s)
 		}
 	}
@@ -441,7 +448,11 @@ func TestKeyringRefuses(t *testing.T) {
 		err  string
 	}{
 		{"NoName", []Credential{{Version: V2c}}, "credential 1 has no name"},
-		{"V3", []Credential{{Name: "a", Version: V3}}, "not supported"},
+		{"UnknownVersion", []Credential{{Name: "a", Version: 2}}, "not supported"},
+		{"V3WithoutUser", []Credential{{Name: "a", Version: V3}}, "no name"},
+		{"V3WithoutLevel", []Credential{{Name: "a", Version: V3, User: User{Name: "u"}}}, "no level"},
+		{"V3WithoutKeys", []Credential{{Name: "a", Version: V3, User: User{Name: "u", Level: usm.AuthNoPriv}}}, "takes an authentication protocol"},
+		{"V3ShortPassphrase", []Credential{{Name: "a", Version: V3, User: User{Name: "u", Level: usm.AuthNoPriv, Auth: usm.SHA256, AuthPassphrase: "hidden"}}}, "at least 8"},
 		{"Twice", []Credential{{Name: "a"}, {Name: "a"}}, "there twice"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

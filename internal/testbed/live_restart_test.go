@@ -117,8 +117,12 @@ func TestLiveTlmKilled(t *testing.T) {
 	})
 	tr.stop("tlm")
 	a := tr.audit()
-	t.Logf("killed %d times amid %v, %d times with moves open; settled %v after the last; %d samples in the store",
-		*killsFlag, amid, moves, took.Round(time.Millisecond), a.stored)
+	refused := uint64(0)
+	for _, l := range a.state.Ledgers {
+		refused += l.Refused
+	}
+	t.Logf("killed %d times amid %v, %d times with moves open; settled %v after the last; %d samples in the store, %d refused for slots that were filled",
+		*killsFlag, amid, moves, took.Round(time.Millisecond), a.stored, refused)
 	a.check(t, a.polledByTlm())
 }
 

@@ -32,7 +32,7 @@ func tool(t *testing.T, name string, args ...string) (string, error) {
 	if err := os.Mkdir(filepath.Join(persistent, "cert_indexes"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	cmd.Env = append(os.Environ(), "MIBS=", "SNMPCONFPATH="+t.TempDir(), "SNMP_PERSISTENT_DIR="+persistent, "LC_ALL=C", "COLUMNS=500")
+	cmd.Env = append(os.Environ(), "MIBS=", "SNMPCONFPATH="+t.TempDir(), "SNMP_PERSISTENT_DIR="+persistent, "LC_ALL=C")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

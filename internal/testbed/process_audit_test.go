@@ -134,3 +134,31 @@ func (a audit) runs(id mib.NodeID) (text []string) {
 	}
 	return text
 }
+
+// dump shows what the TLM's store has, for a test that failed.
+func (tr *tree) dump() {
+	db, err := store.Open(filepath.Join(tr.dir, "tlm", "tlm.db"))
+	if err != nil {
+		tr.tb.Logf("no dump: %v", err)
+		return
+	}
+	defer func() { _ = db.Close() }()
+	state, err := db.Load()
+	if err != nil {
+		tr.tb.Logf("no dump: %v", err)
+		return
+	}
+	for _, id := range slices.Sorted(maps.Keys(state.Nodes)) {
+		n := state.Nodes[id]
+		tr.tb.Logf("node %d %s: owner %d epoch %v fence %d prev %v intent %+v wanted %v retiring %v drained %v banned %v",
+			id, n.Name, n.Owner, n.Epoch, n.Fence, n.Prev, n.Intent, n.Wanted, n.Retiring, n.Drained, n.Banned)
+	}
+	entries, err := db.Entries(0, 0)
+	if err != nil {
+		tr.tb.Logf("no events: %v", err)
+	}
+	for _, e := range entries[max(len(entries)-200, 0):] {
+		tr.tb.Logf("%s %v node %d from %d to %d (%d): %s %s %s", time.Unix(0, int64(e.At)).Format("15:04:05.000"),
+			e.Kind, e.Node, e.From, e.To, e.Nodes, e.Seen, e.Expected, e.Outcome)
+	}
+}

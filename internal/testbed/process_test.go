@@ -39,7 +39,7 @@ const binariesEnv = "SIMONE_TESTBED_BIN"
 
 // build makes the daemons, once for all tests.
 var build = sync.OnceValue(func() error {
-	cmd := exec.Command("go", "build", "-o", os.Getenv(binariesEnv)+"/", "./cmd/simoned", "./cmd/simone-tlm")
+	cmd := exec.Command("go", "build", raceFlags, "-o", os.Getenv(binariesEnv)+"/", "./cmd/simoned", "./cmd/simone-tlm")
 	cmd.Dir = filepath.Join("..", "..")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the daemons: %w\n%s", err, out)
@@ -99,6 +99,7 @@ func launch(tb testing.TB, log *logBuffer, program string, args ...string) *proc
 	tb.Helper()
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // a race detector would sleep for a second at the end
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p := &process{cmd: cmd, log: log, done: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
@@ -267,4 +268,16 @@ func (p *pauses) over(due time.Time, interval time.Duration) bool {
 		}
 	}
 	return false
+}
+
+// since is how much of the time since then the machine stood still.
+func (p *pauses) since(then time.Time) (sum time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, x := range p.list {
+		if x.to.After(then) {
+			sum += x.to.Sub(x.from)
+		}
+	}
+	return sum
 }

@@ -182,6 +182,7 @@ func (tr *tree) harvest() {
 		for _, m := range tr.sorted() {
 			tr.tb.Logf("--- %s\n%s", m.name, m.log)
 		}
+		tr.dump()
 	}
 }
 

@@ -24,6 +24,12 @@ type World struct {
 	Stop   func() string // an extra check after every event; "" is fine
 	Trace  func(format string, args ...any)
 
+	// PollsPass has the parent's polls reach a node that is cut from it, so
+	// that no poll is ever lost.
+	PollsPass bool
+	// Slow is how long an answered poll takes at most, if more than usual.
+	Slow time.Duration
+
 	// Limit is how many events the world may have; more is taken for a loop
 	// that never ends.
 	Limit int
@@ -36,6 +42,8 @@ type World struct {
 	others []*Parent    // deposed leaders and rivals that still run
 	backup *Store
 	checks checks
+
+	backupList reconfig.ListState
 }
 
 // Net says what happens to messages between the parent and its children.

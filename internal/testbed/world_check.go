@@ -19,11 +19,13 @@ type slotKey struct {
 // checks is what the world remembers to judge by. The names in brackets are
 // those of the violations in the explicit-state model.
 type checks struct {
-	broken []string
-	readBy map[mib.NodeID]uint64    // the newest life that has read a child's list
-	truth  map[mib.NodeID]ownership // by the newest commit of all, restored stores or not
-	fresh  map[mib.NodeID]reconfig.Instant
-	rival  bool // a second manager has been at work: it may destroy and trim
+	broken  []string
+	readBy  map[mib.NodeID]uint64    // the newest life that has read a child's list
+	truth   map[mib.NodeID]ownership // by the newest commit of all, restored stores or not
+	fresh   map[mib.NodeID]reconfig.Instant
+	reading reading
+	moves   int  // planned ones that were committed
+	rival   bool // a second manager has been at work: it may destroy and trim
 }
 
 type ownership struct {
@@ -39,54 +41,65 @@ func newChecks() checks {
 
 func (k *checks) forget(id mib.NodeID) { delete(k.readBy, id) }
 
-// beforeStep looks at an event that an engine is about to be told, and gives
-// the check that follows when the step's actions are done.
-func (w *World) beforeStep(p *Parent, ev reconfig.Event) func() {
+// reading is what a parent has just been told of a log, until it is stored.
+type reading struct {
+	child   mib.NodeID
+	from    reconfig.Cursor
+	to      uint64 // incarnation
+	records []mib.Record
+	nodes   map[mib.NodeID]reconfig.Node // as the store had them before
+}
+
+// beforeStep looks at an event that an engine is about to be told.
+func (w *World) beforeStep(p *Parent, ev reconfig.Event) {
+	k := &w.checks
 	switch ev := ev.(type) {
 	case reconfig.ChildReported:
 		if ev.Report.Full && !p.rival {
-			w.checks.readBy[ev.Child] = max(w.checks.readBy[ev.Child], p.life)
+			k.readBy[ev.Child] = max(k.readBy[ev.Child], p.life)
 		}
 	case reconfig.LogRead:
 		if p != w.Parent {
-			break
+			return
 		}
-		// A sample that was read of an owner, or of one that still owes its
-		// row, fills its slot; a target's is kept aside (S2).
-		from := p.Store.Cursors[ev.Child]
-		role := make(map[mib.NodeID]reconfig.Node)
+		k.reading = reading{ev.Child, p.Store.Cursors[ev.Child], ev.Incarnation, ev.Records, make(map[mib.NodeID]reconfig.Node)}
 		for _, r := range ev.Records {
-			role[r.Node] = p.Store.Nodes[r.Node]
+			k.reading.nodes[r.Node] = p.Store.Nodes[r.Node]
 		}
-		return func() {
-			cur := p.Store.Cursors[ev.Child]
-			for _, r := range ev.Records {
-				n := role[r.Node]
-				now, known := p.Store.Nodes[r.Node]
-				if r.Kind != mib.RecordSample || !known || n.Kind < 0 || now.Kind < 0 || from.Incarnation == ev.Incarnation && r.Seq <= from.Seq ||
-					cur.Incarnation != ev.Incarnation || cur.Seq < r.Seq {
-					continue
-				}
-				l := p.Store.Ledgers[r.Node]
-				held := slices.ContainsFunc(l.Held, func(h reconfig.HeldSample) bool { return h.Slot == r.Slot })
-				switch {
-				case n.Owner == ev.Child || slices.Contains(n.Prev, ev.Child):
-					if !l.Filled(r.Slot) {
-						w.Fail("node %d slot %d: the sample of %d was read and dropped", r.Node, r.Slot, ev.Child)
-					}
-				case n.Intent.Target == ev.Child && now.Intent == n.Intent:
-					if !held && !l.Filled(r.Slot) {
-						w.Fail("node %d slot %d: the sample of %d, to which it moves, was not kept", r.Node, r.Slot, ev.Child)
-					}
-				}
+	}
+}
+
+// checkRead: with the cursor, what was read to there is stored. A sample of
+// an owner, or of one that still owes its row, fills its slot; a target's is
+// kept aside (S2).
+func (w *World) checkRead(p *Parent) {
+	read := w.checks.reading
+	w.checks.reading = reading{}
+	cur := p.Store.Cursors[read.child]
+	for _, r := range read.records {
+		n := read.nodes[r.Node]
+		now, known := p.Store.Nodes[r.Node]
+		if r.Kind != mib.RecordSample || !known || n.Kind < 0 || now.Kind < 0 || read.from.Incarnation == read.to && r.Seq <= read.from.Seq ||
+			cur.Incarnation != read.to || cur.Seq < r.Seq {
+			continue
+		}
+		l := p.Store.Ledgers[r.Node]
+		held := slices.ContainsFunc(l.Held, func(h reconfig.HeldSample) bool { return h.Slot == r.Slot })
+		switch {
+		case n.Owner == read.child || slices.Contains(n.Prev, read.child):
+			if !l.Filled(r.Slot) {
+				w.Fail("node %d slot %d: the sample of %d was read and dropped", r.Node, r.Slot, read.child)
+			}
+		case n.Intent.Target == read.child && now.Intent == n.Intent:
+			if !held && !l.Filled(r.Slot) {
+				w.Fail("node %d slot %d: the sample of %d, to which it moves, was not kept", r.Node, r.Slot, read.child)
 			}
 		}
 	}
-	return func() {}
 }
 
 // checkSet looks at a control SET that a node is about to obey.
-func (w *World) checkSet(p *Parent, life uint64, c *Node, a reconfig.Control, ch *reconfig.ListChange) {
+func (w *World) checkSet(p *Parent, life uint64, c *Node, a reconfig.Control) {
 	if p.rival || w.checks.rival {
 		return
 	}
@@ -118,12 +131,14 @@ func (w *World) checkSet(p *Parent, life uint64, c *Node, a reconfig.Control, ch
 			w.Fail("node %d: its row at %d works and is destroyed; %d has never reached it", t.Node, c.ID, o.ID)
 		}
 	}
-	// What leaves a log by acknowledgement is in the store.
-	head := c.List.Log().Head()
-	if ack := ch.Ack; ack.Incarnation == head.Incarnation && ack.Seq > c.List.Log().Tail() {
-		if cur := store.Cursors[c.ID]; cur.Incarnation != ack.Incarnation || cur.Seq < min(ack.Seq, head.Seq) {
-			w.Fail("log of %d is acknowledged to %d, but the store's cursor is %+v", c.ID, ack.Seq, cur)
-		}
+}
+
+// checkTrim: what has left a log is in the store.
+func (w *World) checkTrim(life uint64, c *Node, before uint32) {
+	l := c.List.Log()
+	if cur := w.Parent.Store.Cursors[c.ID]; l.Tail() > before && life == w.Parent.life && !w.checks.rival &&
+		(cur.Incarnation != l.Head().Incarnation || cur.Seq < l.Tail()) {
+		w.Fail("log of %d is trimmed to %d, but the store's cursor is %+v", c.ID, l.Tail(), cur)
 	}
 }
 
@@ -152,6 +167,9 @@ func (w *World) checkTxn(p *Parent, t reconfig.Txn) {
 	}
 	for _, n := range t.Nodes {
 		old := p.Store.Nodes[n.ID]
+		if old.Owner != 0 && n.Owner != old.Owner && old.Intent.Why != reconfig.KindFailover && old.Intent.Why != reconfig.KindAdopt {
+			w.checks.moves++
+		}
 		if n.Owner == old.Owner && n.Epoch == old.Epoch || n.Kind < 0 {
 			continue
 		}
@@ -244,6 +262,9 @@ func (w *World) Changes() uint64 {
 	c := w.Parent.Engine.Counters()
 	return c.Moves + c.Aborts + c.Claims + uint64(w.Parent.Engine.Meta().Term)
 }
+
+// PlannedMoves counts the moves that were committed, without failovers.
+func (w *World) PlannedMoves() int { return w.checks.moves }
 
 // Gaps is the slots of a node between the first and the newest one stored
 // that were not stored.

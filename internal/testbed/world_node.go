@@ -89,10 +89,13 @@ func (w *World) Restart(n *Node) {
 
 func (w *World) startList(n *Node) {
 	n.skew = n.Skew
-	st := n.Durable
-	st.Rows, st.Tombs = maps.Clone(st.Rows), maps.Clone(st.Tombs)
-	n.List = reconfig.NewList(st, reconfig.ListLimits{Incarnation: w.Chance.Uint64() | 1}, n.now(w))
+	n.List = reconfig.NewList(cloneList(n.Durable), reconfig.ListLimits{Incarnation: w.Chance.Uint64() | 1}, n.now(w))
 	w.wakeList(n)
+}
+
+func cloneList(s reconfig.ListState) reconfig.ListState {
+	s.Rows, s.Tombs = maps.Clone(s.Rows), maps.Clone(s.Tombs)
+	return s
 }
 
 // applyDurable is one transaction on the disk of a node.
@@ -140,13 +143,17 @@ func (w *World) wakeList(n *Node) {
 func (w *World) poll(by *Node, list *reconfig.List, p reconfig.Poll) {
 	n := w.Nodes[p.Row.Node]
 	life := by.life
-	if n != nil && n.Up && !n.Unseen[by.ID] && !(n.Cut && by.ID == w.Parent.Self) {
+	if n != nil && n.Up && !n.Unseen[by.ID] && (!n.Cut || by.ID != w.Parent.Self || w.PollsPass) {
 		if !n.List.Active() { // an ILM wants to hear from a parent that knows it as one
 			n.heard = w.Now
 		}
-		w.After(pollTime, func() {
+		took := pollTime
+		if w.Slow > 0 {
+			took += time.Duration(w.Chance.Int64N(int64(w.Slow)))
+		}
+		w.After(took, func() {
 			if by.life == life {
-				list.Polled(by.now(w), p.Row.Node, p.Slot, mib.Sample{RTT: pollTime})
+				list.Polled(by.now(w), p.Row.Node, p.Slot, mib.Sample{RTT: took})
 			}
 		})
 		return

@@ -128,16 +128,25 @@ func (w *World) StopOthers() {
 	w.others = nil
 }
 
-// TakeBackup copies the parent's store.
-func (w *World) TakeBackup() { w.backup = w.Parent.Store.clone() }
+// TakeBackup copies what the parent has on disk: its store, and its own list.
+func (w *World) TakeBackup() {
+	w.backup = w.Parent.Store.clone()
+	w.backupList = cloneList(w.Nodes[w.Parent.Self].Durable)
+}
 
-// RestoreParent loses the parent's disk and starts it from the backup.
+// RestoreParent loses the parent's disk and starts it from the backup, once:
+// a second restore of one backup would use the terms of the first again.
 func (w *World) RestoreParent() {
 	if w.backup == nil {
 		return
 	}
 	w.CrashParent()
-	w.Parent.Store = w.backup.clone()
+	w.Parent.Store, w.backup = w.backup, nil
+	own := w.Nodes[w.Parent.Self]
+	w.Crash(own)
+	own.Durable = cloneList(w.backupList)
+	w.checks.forget(own.ID)
+	w.Restart(own)
 	w.StartParent(true)
 }
 
@@ -185,7 +194,7 @@ func (w *World) tell(p *Parent, make func(reconfig.At) reconfig.Event) {
 		return
 	}
 	ev := make(p.at(w))
-	check := w.beforeStep(p, ev)
+	w.beforeStep(p, ev)
 	actions, err := p.Engine.Step(ev)
 	if err != nil {
 		w.Fail("engine: %v", err)
@@ -208,7 +217,6 @@ func (w *World) tell(p *Parent, make func(reconfig.At) reconfig.Event) {
 			return
 		}
 	}
-	check()
 	at := p.Engine.Deadline().Add(-p.skew)
 	if p.wake <= w.Now || at < p.wake {
 		p.wake = at
@@ -274,14 +282,16 @@ func (w *World) control(p *Parent, a reconfig.Control) {
 			}
 		}
 		if ch != nil {
-			w.checkSet(p, life, c, a, ch)
+			w.checkSet(p, life, c, a)
 			c.applyDurable(ch)
 			if c.FailWrite { // on disk, but nobody is told
 				c.FailWrite = false
 				w.Crash(c)
 				return nil
 			}
+			tail := c.List.Log().Tail()
 			c.List.Apply(c.now(w), ch)
+			w.checkTrim(life, c, tail)
 			w.wakeList(c)
 			w.checkEpochs(a)
 		}
@@ -310,6 +320,9 @@ func (w *World) persist(p *Parent, t reconfig.Txn) {
 		s.Meta = *t.Meta
 	}
 	for _, n := range t.Nodes {
+		if old := s.Nodes[n.ID]; old.Owner != n.Owner {
+			w.trace("life %d: node %d is %d's from slot %d on, at %v (was %d's)", p.life, n.ID, n.Owner, n.Fence, n.Epoch, old.Owner)
+		}
 		s.Nodes[n.ID] = n
 	}
 	for _, id := range t.Forget {
@@ -329,5 +342,8 @@ func (w *World) persist(p *Parent, t reconfig.Txn) {
 	}
 	for _, x := range t.Samples {
 		s.History[slotKey{x.Node, x.Slot}] = x.By
+	}
+	if p == w.Parent && len(t.Cursors) > 0 {
+		w.checkRead(p)
 	}
 }

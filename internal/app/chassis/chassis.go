@@ -106,8 +106,16 @@ func Open(o Options) (_ *Chassis, err error) {
 	if err != nil {
 		return nil, err
 	}
+	users, err := users(cfg)
+	if err != nil {
+		return nil, err
+	}
+	engineID, err := snmp.EngineID(c.Node.UUIDOctets())
+	if err != nil {
+		return nil, err
+	}
 	front, err := responder.New(responder.Config{
-		Listen: cfg.Listen, Communities: communities, Notify: o.Notify, Observe: c.observe, Logger: c.Logger,
+		Listen: cfg.Listen, Communities: communities, Users: users, EngineID: engineID, Boots: c.Node.EngineBoots(), Notify: o.Notify, Observe: c.observe, Logger: c.Logger,
 	}, c.Tree)
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", err, bindAdvice(err))
@@ -142,7 +150,13 @@ func (c *Chassis) keyring(cfg *config.Node) (snmp.Keyring, error) {
 		if err != nil {
 			return snmp.Keyring{}, fmt.Errorf("credential %s: %w", k.Name, err)
 		}
-		held = append(held, snmp.Credential{Name: k.Name, Version: v, Community: snmp.Secret(k.Community.Reveal())})
+		one := snmp.Credential{Name: k.Name, Version: v, Community: snmp.Secret(k.Community.Reveal())}
+		if v == snmp.V3 {
+			if one.User, err = user(k.User, &k.Security); err != nil {
+				return snmp.Keyring{}, fmt.Errorf("credential %s: %w", k.Name, err)
+			}
+		}
+		held = append(held, one)
 		names = append(names, k.Name)
 	}
 	var profiles []string
@@ -167,19 +181,49 @@ func communities(cfg *config.Node) ([]responder.Community, error) {
 		if name == "" {
 			name = fmt.Sprintf("community %d", i+1)
 		}
-		com := responder.Community{
-			Name: name, Secret: snmp.Secret(in.Community.Reveal()), Notify: in.Notify, Sources: v.Sources,
-			View: responder.View{Include: v.Read, Exclude: v.Hide},
-		}
-		if len(v.Read) == 0 { // nothing, not everything
-			com.View = responder.View{Exclude: []mib.OID{{}}}
-		}
-		if len(v.Write) > 0 {
-			com.Write = &responder.View{Include: v.Write, Exclude: v.Hide}
-		}
+		com := responder.Community{Name: name, Secret: snmp.Secret(in.Community.Reveal()), Notify: in.Notify, Sources: v.Sources}
+		com.View, com.Write = views(v)
 		out = append(out, com)
 	}
 	return out, nil
+}
+
+// views are what may be read and written.
+func views(v config.View) (read responder.View, write *responder.View) {
+	read = responder.View{Include: v.Read, Exclude: v.Hide}
+	if len(v.Read) == 0 { // nothing, not everything
+		read = responder.View{Exclude: []mib.OID{{}}}
+	}
+	if len(v.Write) > 0 {
+		write = &responder.View{Include: v.Write, Exclude: v.Hide}
+	}
+	return read, write
+}
+
+func users(cfg *config.Node) ([]responder.User, error) {
+	var out []responder.User
+	for i := range cfg.Users {
+		in := &cfg.Users[i]
+		v, err := in.View()
+		if err != nil {
+			return nil, fmt.Errorf("user %s: %w", in.Name, err)
+		}
+		u := responder.User{Notify: in.Notify, Sources: v.Sources}
+		if u.User, err = user(in.Name, &in.Security); err != nil {
+			return nil, fmt.Errorf("user %s: %w", in.Name, err)
+		}
+		u.View, u.Write = views(v)
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+// user is a user of SNMPv3 as configured, asking or asked.
+func user(name string, s *config.Security) (u snmp.User, err error) {
+	u.Name = name
+	u.AuthPassphrase, u.PrivPassphrase = snmp.Secret(s.Auth.Passphrase.Reveal()), snmp.Secret(s.Priv.Passphrase.Reveal())
+	u.Level, u.Auth, u.Priv, err = s.USM()
+	return u, err
 }
 
 // Watch has f told of each request that the front end receives. Call it

@@ -43,10 +43,11 @@ type history struct {
 type findings struct {
 	Polls          int
 	Coverage       float64
-	Lost           int // samples, in planned moves
-	Duplicated     int
+	Lost           int // slots without a sample that a planned move explains, or nothing
+	Missed         int // slots without a sample although nobody moved or died
+	Duplicated     int // slots with two samples
 	Unproven       int // samples held that no node was asked for
-	FailoverGap    int // slots
+	FailoverGap    int // slots of one node that a killed manager took with it
 	Uncovered      time.Duration
 	DoublePolled   time.Duration
 	RingsForgotten uint64
@@ -75,7 +76,7 @@ func (h *history) look(r *agent.Ring) {
 }
 
 // judge compares. interval is the poll interval; killed the managers that
-// were ended, with when; from the time from which on polls are expected.
+// were ended, with when.
 func judge(all []*history, interval time.Duration, killed map[netip.Addr]time.Time, end time.Time) findings {
 	var f findings
 	covered, living := 0, 0
@@ -84,7 +85,7 @@ func judge(all []*history, interval time.Duration, killed map[netip.Addr]time.Ti
 		slices.SortStableFunc(h.held, func(a, b held) int { return cmp.Compare(a.slot, b.slot) })
 		f.Polls += len(h.asks)
 		f.RingsForgotten += h.forgotten
-		h.gaps(&f, interval, killed)
+		h.holes(&f, interval, killed)
 		f.Unproven += h.unproven(interval)
 		f.DoublePolled = max(f.DoublePolled, h.doubled(interval))
 		if !h.died.IsZero() {
@@ -102,42 +103,110 @@ func judge(all []*history, interval time.Duration, killed map[netip.Addr]time.Ti
 	return f
 }
 
-// gaps counts slots held twice and slots held by nobody. A hole after a
-// sample of a manager that was killed about then is the failover's.
-func (h *history) gaps(f *findings, interval time.Duration, killed map[netip.Addr]time.Time) {
+// holes counts slots held twice, and slots held by nobody, by what explains
+// them.
+func (h *history) holes(f *findings, interval time.Duration, killed map[netip.Addr]time.Time) {
+	steady := 0 // since which sample numbers and time have kept step
 	for i := 1; i < len(h.held); i++ {
 		a, b := h.held[i-1], h.held[i]
 		if a.slot == b.slot {
 			f.Duplicated++
 			continue
 		}
+		before, after := h.phase(max(i-spell, steady), i, interval), h.phase(i, i+spell, interval)
 		missing := int(b.slot-a.slot) - 1
 		// Numbers may be in order while time has passed: count that too.
-		if quiet := int((b.at.Sub(a.at)+interval/2)/interval) - 1; quiet > missing {
-			missing = quiet
+		if hidden := int((after.Sub(before) + interval/2) / interval); hidden > 0 {
+			missing += hidden
+			steady = i
 		}
-		if missing <= 0 {
-			continue
+		taken := 0
+		first := before.Add(time.Duration(a.slot) * interval) // when a was due
+		for k := 1; k <= missing; k++ {
+			due := first.Add(time.Duration(k) * interval)
+			switch {
+			case h.fell(due, interval, killed):
+				taken++
+			case h.moved(a, b, first.Add(interval/2), first.Add(time.Duration(missing)*interval+interval/2)):
+				f.Lost++
+			default:
+				f.Missed++
+			}
 		}
-		when, dead := killed[a.by]
-		if dead && b.at.After(when) && a.at.Add(2*interval).After(when) {
-			f.FailoverGap = max(f.FailoverGap, missing)
-		} else {
-			f.Lost += missing
-		}
+		f.FailoverGap = max(f.FailoverGap, taken)
 	}
 }
 
+// spell is from how many samples the phase is taken.
+const spell = 8
+
+// phase is when slot 0 would have been due, going by the samples from one
+// index to another. A sample may be late, by time-outs or because the machine
+// is busy, but never early: the least late one tells.
+func (h *history) phase(from, to int, interval time.Duration) time.Time {
+	var least time.Time
+	for _, s := range h.held[from:min(to, len(h.held))] {
+		if zero := s.at.Add(-time.Duration(s.slot) * interval); least.IsZero() || zero.Before(least) {
+			least = zero
+		}
+	}
+	return least
+}
+
+// unread is how many intervals before a manager's death it may have sampled
+// what its parent had not read yet.
+const unread = 2
+
+// fell reports whether the sample that was due then went with a killed
+// manager, which died before its parent can be trusted to have read it: one
+// that asked the node for this slot or, if nobody did, for the last slot that
+// anybody asked for. There may be two of the latter, at the end of a move:
+// one of them had the node released.
+func (h *history) fell(due time.Time, interval time.Duration, killed map[netip.Addr]time.Time) bool {
+	from, to := h.asked(due.Add(-interval/2)), h.asked(due.Add(interval/2))
+	if from == to && to > 0 { // nobody asked
+		from = h.asked(h.asks[to-1].at.Add(-interval / 2))
+	}
+	return slices.ContainsFunc(h.asks[from:to], func(a ask) bool {
+		when, dead := killed[a.by]
+		return dead && due.Add(unread*interval).After(when)
+	})
+}
+
+// asked is how many of the asks came before t.
+func (h *history) asked(t time.Time) int {
+	i, _ := slices.BinarySearchFunc(h.asks, t, func(a ask, t time.Time) int { return a.at.Compare(t) })
+	return i
+}
+
+// moved reports whether the hole between two samples is at a change of
+// manager: they are of different ones, or another one asked in between.
+func (h *history) moved(a, b held, from, to time.Time) bool {
+	if a.by != b.by {
+		return true
+	}
+	for _, k := range h.asks[h.asked(from):h.asked(to)] {
+		if k.by != a.by {
+			return true
+		}
+	}
+	return false
+}
+
 // unproven counts samples that the TLM holds although the node was not asked
-// by that manager at about that time.
+// by that manager at about that time. Each sample needs an ask of its own.
 func (h *history) unproven(interval time.Duration) int {
+	// How long the answer may have waited before the manager looked at it.
+	const patience = 3
+	samples := slices.CompactFunc(slices.Clone(h.held), func(a, b held) bool { return a.slot == b.slot && a.by == b.by }) // counted as duplicated
+	slices.SortStableFunc(samples, func(a, b held) int { return a.at.Compare(b.at) })
+	used := make([]bool, len(h.asks))
 	n := 0
-	for _, s := range h.held {
-		i, _ := slices.BinarySearchFunc(h.asks, s.at.Add(-interval), func(a ask, t time.Time) int { return a.at.Compare(t) })
+	for _, s := range samples {
 		proven := false
-		for ; i < len(h.asks) && !h.asks[i].at.After(s.at.Add(interval/4)); i++ {
-			if h.asks[i].by == s.by {
-				proven = true
+		for i := h.asked(s.at.Add(-patience * interval)); i < len(h.asks) && !h.asks[i].at.After(s.at.Add(interval/4)); i++ {
+			if h.asks[i].by == s.by && !used[i] {
+				used[i], proven = true, true
 				break
 			}
 		}

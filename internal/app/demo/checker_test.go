@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"net/netip"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ var (
 	began = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	ilmA  = netip.MustParseAddr("127.16.0.2")
 	ilmB  = netip.MustParseAddr("127.16.0.3")
+	ilmC  = netip.MustParseAddr("127.16.0.4")
 )
 
 func second(n float64) time.Time { return began.Add(time.Duration(n * float64(time.Second))) }
@@ -27,47 +29,136 @@ func polled(n int, by netip.Addr) *history {
 	return h
 }
 
+// cut takes what was asked for and held at the seconds from to until out of h.
+func (h *history) cut(from, until int) {
+	h.unhold(from, until)
+	h.asks = append(h.asks[:from-1], h.asks[until:]...)
+}
+
+// unhold takes the samples of the seconds from to until out of h.
+func (h *history) unhold(from, until int) { h.held = append(h.held[:from-1], h.held[until:]...) }
+
+// hand gives what comes after a second to another manager.
+func (h *history) hand(after float64, to netip.Addr) {
+	for i := range h.asks {
+		if h.asks[i].at.After(second(after)) {
+			h.asks[i].by = to
+		}
+	}
+	for i := range h.held {
+		if h.held[i].at.After(second(after)) {
+			h.held[i].by = to
+		}
+	}
+}
+
+// also has another manager ask at some seconds.
+func (h *history) also(by netip.Addr, seconds ...float64) {
+	for _, n := range seconds {
+		h.asks = append(h.asks, ask{by, second(n)})
+	}
+}
+
 func TestJudge(t *testing.T) {
-	dead := map[netip.Addr]time.Time{ilmA: second(5.5)}
+	killedAt := func(n float64) map[netip.Addr]time.Time { return map[netip.Addr]time.Time{ilmA: second(n)} }
 	tests := []struct {
 		name   string
 		break_ func(*history)
 		killed map[netip.Addr]time.Time
-		want   findings
+		want   findings // Polls and Coverage are 10 and 1 unless given
 	}{
-		{name: "all well", want: findings{Polls: 10, Coverage: 1}},
-		{name: "a sample that was asked for is not held", want: findings{Polls: 10, Coverage: 1, Lost: 1},
-			break_: func(h *history) { h.held = append(h.held[:4], h.held[5:]...) }},
-		{name: "slots in order hide that time has passed", want: findings{Polls: 8, Coverage: 1, Lost: 2, Uncovered: 2 * time.Second},
+		{name: "all well"},
+		{name: "planned move", break_: func(h *history) { h.hand(5.5, ilmB) }},
+		{name: "planned move, both ask for a while", want: findings{Polls: 12, DoublePolled: time.Second},
+			break_: func(h *history) { h.hand(5.5, ilmB); h.also(ilmB, 4, 5) }},
+
+		{name: "a slot is missing at a planned move, not asked for", want: findings{Polls: 9, Lost: 1, Uncovered: time.Second},
+			break_: func(h *history) { h.hand(5.5, ilmB); h.cut(6, 6) }},
+		{name: "a slot is missing at a planned move, asked for by the new manager", want: findings{Lost: 1},
+			break_: func(h *history) { h.hand(5.5, ilmB); h.unhold(6, 6) }},
+		{name: "a slot is missing at a planned move, asked for by the old manager", want: findings{Lost: 1},
+			break_: func(h *history) { h.hand(5.5, ilmB); h.unhold(5, 5) }},
+		{name: "a slot is missing in a move that was given up", want: findings{Polls: 11, Lost: 1},
+			break_: func(h *history) { h.unhold(5, 5); h.also(ilmB, 5.1) }},
+		{name: "many slots are missing at a planned move", want: findings{Polls: 6, Lost: 4, Uncovered: 4 * time.Second},
+			break_: func(h *history) { h.hand(3.5, ilmB); h.cut(4, 7) }},
+		{name: "slots in order hide that time has passed at a move", want: findings{Polls: 8, Lost: 2, Uncovered: 2 * time.Second},
 			break_: func(h *history) {
-				h.held = append(h.held[:4], h.held[6:]...)
-				h.asks = append(h.asks[:4], h.asks[6:]...)
+				h.hand(5.5, ilmB)
+				h.cut(5, 6)
 				for i := range h.held {
 					h.held[i].slot = uint32(i + 1)
 				}
 			}},
-		{name: "a slot is held twice", want: findings{Polls: 10, Coverage: 1, Duplicated: 1},
+
+		{name: "a slot is missing, asked for, of one manager", want: findings{Missed: 1},
+			break_: func(h *history) { h.unhold(5, 5) }},
+		{name: "a slot is missing, not asked for, of one manager", want: findings{Polls: 9, Missed: 1, Uncovered: time.Second},
+			break_: func(h *history) { h.cut(5, 5) }},
+		{name: "a slot is missing well after a move", want: findings{Missed: 1},
+			break_: func(h *history) { h.hand(3.5, ilmB); h.unhold(6, 6) }},
+		{name: "slots in order hide that time has passed", want: findings{Polls: 8, Missed: 2, Uncovered: 2 * time.Second},
+			break_: func(h *history) {
+				h.cut(5, 6)
+				for i := range h.held {
+					h.held[i].slot = uint32(i + 1)
+				}
+			}},
+		{name: "an answer that is late fills its slot", want: findings{Uncovered: 700 * time.Millisecond},
+			break_: func(h *history) { h.asks[4].at, h.held[4].at = second(5.7), second(5.9) }},
+
+		{name: "a slot is held twice", want: findings{Duplicated: 1},
 			break_: func(h *history) { h.held = append(h.held, h.held[3]) }},
-		{name: "held, but never asked for by that manager", want: findings{Polls: 10, Coverage: 1, Unproven: 1},
+		{name: "a slot is held twice, of two managers", want: findings{Polls: 11, Duplicated: 1},
+			break_: func(h *history) {
+				h.also(ilmB, 4.2)
+				h.held = append(h.held, held{4, second(4.3), ilmB})
+			}},
+		{name: "held, but never asked for by that manager", want: findings{Unproven: 1},
 			break_: func(h *history) { h.held[3].by = ilmB }},
-		{name: "two ask side by side", want: findings{Polls: 14, Coverage: 1, DoublePolled: 3 * time.Second},
+		{name: "held, but asked for once less", want: findings{Polls: 9, Unproven: 1, Uncovered: time.Second},
+			break_: func(h *history) { h.asks = append(h.asks[:4], h.asks[5:]...) }},
+		{name: "held before it was asked for", want: findings{Polls: 11, Unproven: 1},
+			break_: func(h *history) { h.held[3].by = ilmB; h.also(ilmB, 4.5) }},
+		{name: "two ask side by side", want: findings{Polls: 14, DoublePolled: 3 * time.Second},
+			break_: func(h *history) { h.also(ilmB, 4.3, 5.3, 6.3, 7.3) }},
+		{name: "the end is not covered", want: findings{Polls: 4, Coverage: -1, Uncovered: 5500 * time.Millisecond},
+			break_: func(h *history) { h.cut(5, 10) }},
+
+		{name: "a failover's hole is not a planned move's", killed: killedAt(5.5),
+			want:   findings{Polls: 8, FailoverGap: 2, Uncovered: 2 * time.Second},
+			break_: func(h *history) { h.hand(5.5, ilmB); h.cut(6, 7) }},
+		{name: "what the killed had asked and nobody has read", killed: killedAt(5.5),
+			want: findings{Polls: 8, FailoverGap: 4, Uncovered: 2 * time.Second},
 			break_: func(h *history) {
-				for i := 4; i <= 7; i++ {
-					h.asks = append(h.asks, ask{ilmB, second(float64(i) + 0.3)})
-				}
+				h.hand(5.5, ilmB)
+				h.unhold(4, 5)
+				h.asks = append(h.asks[:5], h.asks[7:]...)
+				h.unhold(4, 5)
 			}},
-		{name: "the end is not covered", want: findings{Polls: 4, Coverage: 0, Uncovered: 5500 * time.Millisecond},
-			break_: func(h *history) { h.asks, h.held = h.asks[:4], h.held[:4] }},
-		{name: "a failover's hole is not a planned move's", killed: dead,
-			want: findings{Polls: 8, Coverage: 1, FailoverGap: 2, Uncovered: 2 * time.Second},
-			break_: func(h *history) {
-				h.asks, h.held = append(h.asks[:5], h.asks[7:]...), append(h.held[:5], h.held[7:]...)
-				for i := 5; i < len(h.asks); i++ {
-					h.asks[i].by, h.held[i].by = ilmB, ilmB
-				}
+		{name: "killed just after it took the node over", killed: killedAt(5.5),
+			want: findings{Polls: 9, FailoverGap: 3, Uncovered: 2 * time.Second},
+			break_: func(h *history) { // B, then A from 5 on, killed, then B
+				h.cut(6, 7)
+				h.hand(0, ilmB)
+				h.asks[4].by = ilmA
+				h.unhold(5, 5)
+				h.also(ilmA, 4)
 			}},
-		{name: "a hole long before the kill is lost", killed: dead, want: findings{Polls: 10, Coverage: 1, Lost: 1},
-			break_: func(h *history) { h.held = append(h.held[:1], h.held[2:]...) }},
+		{name: "killed when the manager before it had just let go", killed: killedAt(5.5),
+			want:   findings{Polls: 9, FailoverGap: 2, Uncovered: 1900 * time.Millisecond},
+			break_: func(h *history) { h.hand(5.5, ilmB); h.cut(6, 7); h.also(ilmB, 5.1) }},
+		{name: "a hole at the kill of another manager is lost", killed: map[netip.Addr]time.Time{ilmC: second(5.5)},
+			want:   findings{Polls: 9, Lost: 1, Uncovered: time.Second},
+			break_: func(h *history) { h.hand(5.5, ilmB); h.cut(6, 6) }},
+		{name: "a hole long before the kill, at a move, is lost", killed: killedAt(9.5),
+			want:   findings{Polls: 9, Lost: 1, Uncovered: time.Second},
+			break_: func(h *history) { h.hand(4.5, ilmB); h.cut(5, 5) }},
+		{name: "a hole long before the kill, of one manager, is missed", killed: killedAt(5.5), want: findings{Missed: 1},
+			break_: func(h *history) { h.unhold(2, 2) }},
+		{name: "what is missing after the next manager had asked is lost", killed: killedAt(5.5),
+			want:   findings{Polls: 9, Lost: 1, FailoverGap: 1, Uncovered: time.Second},
+			break_: func(h *history) { h.hand(5.5, ilmB); h.cut(6, 6); h.unhold(6, 6) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,8 +166,10 @@ func TestJudge(t *testing.T) {
 			if tt.break_ != nil {
 				tt.break_(h)
 			}
-			if got := judge([]*history{h}, time.Second, tt.killed, second(10.5)); got != tt.want {
-				t.Errorf("got  %+v\nwant %+v", got, tt.want)
+			want := tt.want
+			want.Polls, want.Coverage = cmp.Or(want.Polls, 10), max(cmp.Or(want.Coverage, 1), 0)
+			if got := judge([]*history{h}, time.Second, tt.killed, second(10.5)); got != want {
+				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
 		})
 	}

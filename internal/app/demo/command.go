@@ -204,9 +204,10 @@ func (l Look) conclude(s *script, r Result) error {
 	}
 	_, err := fmt.Fprintf(l.Out, `
 The demo ran %.0f s. %d polls; %d splits, %d merges, %d migrates, %d ILMs promoted, %d lost.
-Planned moves lost %d samples and duplicated %d; the failover cost at most %d slots of a node.
+Planned moves lost %d samples and duplicated %d; %d slots were missed for other reasons.
+The failover cost at most %d slots of a node.
 At the end %.0f %% of the living nodes were covered.
 `, r.Seconds, r.Polls, r.Transformations["split"], r.Transformations["merge"], r.Transformations["migrate"], r.Promotions, r.Failovers,
-		r.SamplesLost, r.SamplesDup, r.FailoverGap, 100*r.Coverage)
+		r.SamplesLost, r.SamplesDup, r.SamplesMissed, r.FailoverGap, 100*r.Coverage)
 	return err
 }

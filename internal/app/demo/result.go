@@ -14,11 +14,12 @@ type Result struct {
 	ILMsEnd         int            `json:"ilms_end"`
 	Transformations map[string]int `json:"transformations"`
 	Promotions      int            `json:"promotions"`
-	Failovers       int            `json:"failovers"`    // ILMs whose nodes others took over
-	NodesMoved      int            `json:"nodes_moved"`  // by planned moves and failovers
-	Polls           int            `json:"polls"`        // as the nodes counted them
-	Coverage        float64        `json:"coverage"`     // of the living nodes, at the end
-	SamplesLost     int            `json:"samples_lost"` // in planned moves
+	Failovers       int            `json:"failovers"`      // ILMs whose nodes others took over
+	NodesMoved      int            `json:"nodes_moved"`    // by planned moves and failovers
+	Polls           int            `json:"polls"`          // as the nodes counted them
+	Coverage        float64        `json:"coverage"`       // of the living nodes, at the end
+	SamplesLost     int            `json:"samples_lost"`   // at changes of manager without a kill
+	SamplesMissed   int            `json:"samples_missed"` // slots that no move explains: time-outs, an overloaded machine
 	SamplesDup      int            `json:"samples_duplicated"`
 	SamplesUnproven int            `json:"samples_unproven"` // held, though no node was asked
 	FailoverGap     int            `json:"failover_gap_slots_max"`
@@ -35,7 +36,7 @@ func (s *script) result(end time.Time) Result {
 	r := Result{
 		Nodes: s.fleet.cfg.Nodes, Candidates: s.fleet.cfg.ILMs, ILMsStart: s.ilmStart,
 		Transformations: map[string]int{"split": 0, "migrate": 0, "merge": 0},
-		Polls:           f.Polls, Coverage: f.Coverage, SamplesLost: f.Lost, SamplesDup: f.Duplicated, SamplesUnproven: f.Unproven,
+		Polls:           f.Polls, Coverage: f.Coverage, SamplesLost: f.Lost, SamplesMissed: f.Missed, SamplesDup: f.Duplicated, SamplesUnproven: f.Unproven,
 		FailoverGap: f.FailoverGap, Uncovered: round(f.Uncovered), DoublePolled: round(f.DoublePolled),
 		NodesMoved: int(c.Counters().Moves), Seconds: round(end.Sub(s.began)),
 	}
@@ -63,4 +64,4 @@ func (s *script) result(end time.Time) Result {
 	return r
 }
 
-func round(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+func round(d time.Duration) float64 { return float64(d.Round(time.Millisecond).Milliseconds()) / 1000 }

@@ -178,18 +178,19 @@ func (s *script) say(format string, args ...any) {
 	s.notes = append(s.notes, note{time.Now(), fmt.Sprintf(format, args...)})
 }
 
-// collect takes what the rings have recorded and what the TLM stored.
+// collect takes what the TLM stored and what the rings have recorded: in this
+// order, so that what is held has been asked for.
 func (s *script) collect() {
 	clock := s.fleet.top.Chassis().Clock
 	for i, m := range s.fleet.members {
 		h := s.histories[i]
-		h.look(m.ring)
 		if id := m.node.Chassis().Node.Place().ID; id != 0 {
 			h.node = id
 		}
 		if h.node != 0 {
 			s.collectHeld(h, clock)
 		}
+		h.look(m.ring)
 	}
 }
 

@@ -174,7 +174,7 @@ func TestEncryptAndDecrypt(t *testing.T) {
 					t.Errorf("with another salt: %v", err)
 				}
 			}
-			if k.Salt(1) == k.Salt(1) {
+			if first, second := k.Salt(1), k.Salt(1); first == second {
 				t.Error("a salt is used twice")
 			}
 			for _, size := range []int{0, 7, 9} {

@@ -1,0 +1,5 @@
+//go:build linux && !race
+
+package testbed
+
+const raceFlags = "-race=false"
