@@ -282,6 +282,8 @@ func TestEveryWritableObject(t *testing.T) {
 		{object: mib.SimoneIlmCursor, fenced: true, good: cursor, reads: any, bad: text("short"), status: mib.WrongLength},
 		{object: mib.SimoneIlmTriggerInterval, fenced: true, good: gauge(400), bad: gauge(99), status: mib.WrongValue},
 		{object: mib.SimoneIlmPollInterval, fenced: true, good: gauge(400), bad: gauge(0), status: mib.WrongValue},
+		{object: mib.SimoneIlmLevels, fenced: true, good: gauge(1), bad: gauge(4), status: mib.WrongValue},
+		{object: mib.SimoneIlmBelow, fenced: true, good: gauge(2), bad: gauge(1001), status: mib.WrongValue},
 		cell(mib.SimoneSupportName, text("door"), "", text("d\xf6or"), mib.WrongValue),
 		cell(mib.SimoneSupportAddress, text(row.Address), "", text("door"), mib.WrongValue),
 		cell(mib.SimoneSupportKind, mib.Integer(int32(row.Kind)), "", mib.Integer(4), mib.WrongValue),
