@@ -129,7 +129,7 @@ func (x *nodeTxn) Commit() *mib.SetError {
 	n := x.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.place != x.before { // SetPlace came in between
+	if n.Place() != x.before { // SetPlace came in between
 		return mib.Refuse(mib.CommitFailed, -1, "the place changed at the same time")
 	}
 	if err := n.store(x.after); err != nil {

@@ -61,8 +61,8 @@ type Node struct {
 	role    atomic.Int32
 	holds   atomic.Pointer[string] // simoneNodeCapabilities
 
-	mu    sync.Mutex // guards place; held while it is written to disk
-	place Place
+	mu    sync.Mutex // guards changes of place; held while one is written to disk
+	place atomic.Pointer[Place]
 }
 
 // OpenNode reads the node's UUID and place from its state directory, or makes
@@ -94,7 +94,9 @@ func OpenNode(o NodeOptions) (*Node, error) {
 	n := &Node{options: o, state: st}
 	n.uuid, err = st.uuid()
 	if err == nil {
-		n.place, err = st.place()
+		var place Place
+		place, err = st.place()
+		n.place.Store(&place)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open node %s: %w", o.Name, err), st.close())
@@ -123,12 +125,9 @@ func (n *Node) Start() time.Time { return n.options.Start }
 // Collector is what measures for the node.
 func (n *Node) Collector() *Collector { return n.options.Collector }
 
-// Place is where the node stands in the tree.
-func (n *Node) Place() Place {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.place
-}
+// Place is where the node stands in the tree. It does not wait for a change
+// that is being written to disk.
+func (n *Node) Place() Place { return *n.place.Load() }
 
 // SetPlace changes the node's place from inside, under the rule that holds
 // for a SET (ErrStale), and stores it. OnPlace is not called.
@@ -138,7 +137,7 @@ func (n *Node) SetPlace(p Place) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err := n.place.replacedBy(p); err != nil {
+	if err := n.Place().replacedBy(p); err != nil {
 		return fmt.Errorf("place node %s: %w", n.options.Name, err)
 	}
 	return n.store(p)
@@ -146,13 +145,13 @@ func (n *Node) SetPlace(p Place) error {
 
 // store makes p the place on disk and then in memory. n.mu is held.
 func (n *Node) store(p Place) error {
-	if p == n.place {
+	if p == n.Place() {
 		return nil
 	}
 	if err := n.state.storePlace(p); err != nil {
 		return err
 	}
-	n.place = p
+	n.place.Store(&p)
 	return nil
 }
 

@@ -389,3 +389,21 @@ func TestNodeCapabilitiesTooLong(t *testing.T) {
 		t.Errorf("capabilities %q", n.Capabilities())
 	}
 }
+
+// While a place is being written to disk, the one before it stands and can be
+// read: an ILM looks at it for each answer that it takes.
+func TestPlaceDoesNotWaitForTheDisk(t *testing.T) {
+	n := mustNode(t, NodeOptions{})
+	n.mu.Lock() // as for the time of a write
+	defer n.mu.Unlock()
+	read := make(chan Identity, 1)
+	go func() { read <- n.Identity() }()
+	select {
+	case i := <-read:
+		if i.ID != 0 {
+			t.Errorf("%+v", i)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits")
+	}
+}

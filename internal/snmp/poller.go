@@ -105,6 +105,7 @@ type request struct {
 	result    error     // if set, what it ends with as soon as it is due
 	finished  bool      // it ends as soon as it is due, with result
 	due       time.Time // when the attempt has timed out
+	spared    bool      // it has been given more time, as this process had not run
 	position  int       // in the heap
 }
 
@@ -228,6 +229,7 @@ func (p *Poller) admit(r *request) error {
 // locked and returns with it unlocked: nothing waits for the kernel.
 func (p *Poller) attempt(r *request, now time.Time) {
 	r.tries++
+	r.spared = false
 	r.v3.reports = 0
 	r.due = now.Add(r.Timeout)
 	p.transmit(r, now)
@@ -415,6 +417,12 @@ func (p *Poller) count(c *uint64) {
 	p.mu.Unlock()
 }
 
+// overslept is from how late a time-out is noticed on that it is not the
+// agent's fault: this process was stopped, or the machine is too busy to run
+// it. The answer may have come in the meantime and wait in the socket. Each
+// attempt gets as much more time, once, and at most its time-out.
+const overslept = 20 * time.Millisecond
+
 // expire repeats or ends every request that is due.
 func (p *Poller) expire() {
 	p.mu.Lock()
@@ -423,6 +431,11 @@ func (p *Poller) expire() {
 		now := time.Now()
 		if r.due.After(now) {
 			break
+		}
+		if late := now.Sub(r.due); late > overslept && !r.finished && !r.spared {
+			r.spared = true
+			p.schedule(r, now.Add(min(late, r.Timeout)))
+			continue
 		}
 		if !r.finished && r.tries <= r.Retries {
 			p.attempt(r, now) // unlocks
