@@ -44,12 +44,13 @@ type findings struct {
 	Polls          int
 	Coverage       float64
 	Lost           int // slots without a sample that a planned move explains, or nothing
-	Missed         int // slots without a sample although nobody moved or died
+	Missed         int // slots without a sample although nobody moved or died, or nothing ran
 	Duplicated     int // slots with two samples
 	Unproven       int // samples held that no node was asked for
 	FailoverGap    int // slots of one node that a killed manager took with it
 	Uncovered      time.Duration
 	DoublePolled   time.Duration
+	Stalled        time.Duration // the longest stall of half an interval and more
 	RingsForgotten uint64
 }
 
@@ -75,25 +76,46 @@ func (h *history) look(r *agent.Ring) {
 	}
 }
 
-// judge compares. interval is the poll interval; killed the managers that
-// were ended, with when.
-func judge(all []*history, interval time.Duration, killed map[netip.Addr]time.Time, end time.Time) findings {
+// stall is a time in which the process did not run.
+type stall struct{ from, to time.Time }
+
+// course is what happened during a run.
+type course struct {
+	interval time.Duration            // of polls
+	killed   map[netip.Addr]time.Time // the managers that were ended, with when
+	stalls   []stall                  // of half an interval and more
+	end      time.Time
+}
+
+// stalled reports whether the process stood still in the slot that was due
+// then, or in the one before, in which a move would have been agreed on.
+func (c *course) stalled(due time.Time) bool {
+	return slices.ContainsFunc(c.stalls, func(s stall) bool {
+		return s.from.Before(due.Add(c.interval)) && s.to.After(due.Add(-c.interval))
+	})
+}
+
+// judge compares.
+func judge(all []*history, c course) findings {
 	var f findings
+	for _, s := range c.stalls {
+		f.Stalled = max(f.Stalled, s.to.Sub(s.from))
+	}
 	covered, living := 0, 0
 	for _, h := range all {
 		slices.SortFunc(h.asks, func(a, b ask) int { return a.at.Compare(b.at) })
 		slices.SortStableFunc(h.held, func(a, b held) int { return cmp.Compare(a.slot, b.slot) })
 		f.Polls += len(h.asks)
 		f.RingsForgotten += h.forgotten
-		h.holes(&f, interval, killed)
-		f.Unproven += h.unproven(interval)
-		f.DoublePolled = max(f.DoublePolled, h.doubled(interval))
+		h.holes(&f, &c)
+		f.Unproven += h.unproven(c.interval)
+		f.DoublePolled = max(f.DoublePolled, h.doubled(c.interval))
 		if !h.died.IsZero() {
 			continue
 		}
 		living++
-		f.Uncovered = max(f.Uncovered, h.uncovered(interval, end))
-		if n := len(h.held); n > 0 && end.Sub(h.held[n-1].at) <= 3*interval {
+		f.Uncovered = max(f.Uncovered, h.uncovered(c.interval, c.end))
+		if n := len(h.held); n > 0 && c.end.Sub(h.held[n-1].at) <= 3*c.interval {
 			covered++
 		}
 	}
@@ -105,7 +127,8 @@ func judge(all []*history, interval time.Duration, killed map[netip.Addr]time.Ti
 
 // holes counts slots held twice, and slots held by nobody, by what explains
 // them.
-func (h *history) holes(f *findings, interval time.Duration, killed map[netip.Addr]time.Time) {
+func (h *history) holes(f *findings, c *course) {
+	interval := c.interval
 	steady := 0 // since which sample numbers and time have kept step
 	for i := 1; i < len(h.held); i++ {
 		a, b := h.held[i-1], h.held[i]
@@ -125,9 +148,9 @@ func (h *history) holes(f *findings, interval time.Duration, killed map[netip.Ad
 		for k := 1; k <= missing; k++ {
 			due := first.Add(time.Duration(k) * interval)
 			switch {
-			case h.fell(due, interval, killed):
+			case h.fell(due, interval, c.killed):
 				taken++
-			case h.moved(a, b, first.Add(interval/2), first.Add(time.Duration(missing)*interval+interval/2)):
+			case !c.stalled(due) && h.moved(a, b, first.Add(interval/2), first.Add(time.Duration(missing)*interval+interval/2)):
 				f.Lost++
 			default:
 				f.Missed++

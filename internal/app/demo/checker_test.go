@@ -65,6 +65,7 @@ func TestJudge(t *testing.T) {
 		name   string
 		break_ func(*history)
 		killed map[netip.Addr]time.Time
+		stalls []stall
 		want   findings // Polls and Coverage are 10 and 1 unless given
 	}{
 		{name: "all well"},
@@ -106,6 +107,16 @@ func TestJudge(t *testing.T) {
 			}},
 		{name: "an answer that is late fills its slot", want: findings{Uncovered: 700 * time.Millisecond},
 			break_: func(h *history) { h.asks[4].at, h.held[4].at = second(5.7), second(5.9) }},
+
+		{name: "a slot is missing at a planned move while nothing ran", stalls: []stall{{second(5.9), second(6.8)}},
+			want:   findings{Polls: 9, Missed: 1, Uncovered: time.Second, Stalled: 900 * time.Millisecond},
+			break_: func(h *history) { h.hand(5.5, ilmB); h.cut(6, 6) }},
+		{name: "a slot is missing at a planned move well after nothing ran", stalls: []stall{{second(4.25), second(4.75)}},
+			want:   findings{Polls: 9, Lost: 1, Uncovered: time.Second, Stalled: 500 * time.Millisecond},
+			break_: func(h *history) { h.hand(5.5, ilmB); h.cut(6, 6) }},
+		{name: "of the slots missing at a planned move some while nothing ran", stalls: []stall{{second(4.25), second(4.75)}},
+			want:   findings{Polls: 6, Lost: 2, Missed: 2, Uncovered: 4 * time.Second, Stalled: 500 * time.Millisecond},
+			break_: func(h *history) { h.hand(3.5, ilmB); h.cut(4, 7) }},
 
 		{name: "a slot is held twice", want: findings{Duplicated: 1},
 			break_: func(h *history) { h.held = append(h.held, h.held[3]) }},
@@ -168,7 +179,7 @@ func TestJudge(t *testing.T) {
 			}
 			want := tt.want
 			want.Polls, want.Coverage = cmp.Or(want.Polls, 10), max(cmp.Or(want.Coverage, 1), 0)
-			if got := judge([]*history{h}, time.Second, tt.killed, second(10.5)); got != want {
+			if got := judge([]*history{h}, course{time.Second, tt.killed, tt.stalls, second(10.5)}); got != want {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -135,13 +136,11 @@ func Run(ctx context.Context, cfg *config.Demo, look Look) (err error) {
 		playing, end = context.WithDeadline(ctx, s.began.Add(time.Duration(cfg.For)))
 	}
 	defer end()
-	played := make(chan struct{})
-	go func() {
-		s.play(playing)
-		close(played)
-	}()
+	var players sync.WaitGroup
+	players.Go(func() { s.play(playing) })
+	players.Go(func() { s.watch(playing) })
 	look.show(playing, s, done)
-	<-played
+	players.Wait()
 	r := s.result(time.Now())
 	stop()
 	if err := <-done; err != nil {

@@ -1,6 +1,8 @@
 package demo
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"simone/reconfig"
@@ -19,25 +21,29 @@ type Result struct {
 	Polls           int            `json:"polls"`          // as the nodes counted them
 	Coverage        float64        `json:"coverage"`       // of the living nodes, at the end
 	SamplesLost     int            `json:"samples_lost"`   // at changes of manager without a kill
-	SamplesMissed   int            `json:"samples_missed"` // slots that no move explains: time-outs, an overloaded machine
+	SamplesMissed   int            `json:"samples_missed"` // slots that no move explains: time-outs, stalls of the machine
 	SamplesDup      int            `json:"samples_duplicated"`
 	SamplesUnproven int            `json:"samples_unproven"` // held, though no node was asked
 	FailoverGap     int            `json:"failover_gap_slots_max"`
 	Uncovered       float64        `json:"uncovered_max_seconds"`     // beyond one poll interval
 	DoublePolled    float64        `json:"double_polled_max_seconds"` // two managers side by side
+	Stalled         float64        `json:"stalled_max_seconds"`       // the process did not run; 0: never for half a poll interval
 	Seconds         float64        `json:"seconds"`
 }
 
 // result judges what was collected. Call it while the fleet still runs.
 func (s *script) result(end time.Time) Result {
 	s.collect()
-	f := judge(s.histories, time.Duration(s.fleet.cfg.Poll), s.killed, end)
+	s.mu.Lock()
+	happened := course{time.Duration(s.fleet.cfg.Poll), maps.Clone(s.killed), slices.Clone(s.stalls), end}
+	s.mu.Unlock()
+	f := judge(s.histories, happened)
 	c := s.fleet.top.Manager().Conductor()
 	r := Result{
 		Nodes: s.fleet.cfg.Nodes, Candidates: s.fleet.cfg.ILMs, ILMsStart: s.ilmStart,
 		Transformations: map[string]int{"split": 0, "migrate": 0, "merge": 0},
 		Polls:           f.Polls, Coverage: f.Coverage, SamplesLost: f.Lost, SamplesMissed: f.Missed, SamplesDup: f.Duplicated, SamplesUnproven: f.Unproven,
-		FailoverGap: f.FailoverGap, Uncovered: round(f.Uncovered), DoublePolled: round(f.DoublePolled),
+		FailoverGap: f.FailoverGap, Uncovered: round(f.Uncovered), DoublePolled: round(f.DoublePolled), Stalled: round(f.Stalled),
 		NodesMoved: int(c.Counters().Moves), Seconds: round(end.Sub(s.began)),
 	}
 	for _, child := range c.Children() {

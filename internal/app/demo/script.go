@@ -23,6 +23,7 @@ type script struct {
 	slowed   *member
 	notes    []note
 	killed   map[netip.Addr]time.Time
+	stalls   []stall
 	ilmStart int
 	entries  []reconfig.Entry
 }
@@ -100,6 +101,28 @@ func (s *script) play(ctx context.Context) {
 		case <-kill:
 			s.kill()
 		}
+	}
+}
+
+// watch notes when the process did not run for half a poll interval and more:
+// the machine was too busy, or stopped. It looks at nothing but the clock.
+func (s *script) watch(ctx context.Context) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := time.Now()
+		if now.Sub(last) >= time.Duration(s.fleet.cfg.Poll)/2 {
+			s.mu.Lock()
+			s.stalls = append(s.stalls, stall{last, now})
+			s.mu.Unlock()
+		}
+		last = now
 	}
 }
 
