@@ -197,3 +197,117 @@ func TestExcludedOwnerGetsItsRowAgain(t *testing.T) {
 	w.Run(5 * time.Second)
 	mustCalm(t, w)
 }
+
+// Watermark: a silent owner that comes back at once, with a poll still out,
+// keeps its row until the answer is in its log.
+func TestSilentOwnerComesBackAtOnce(t *testing.T) {
+	for seed := uint64(1); seed <= 60; seed++ {
+		w := testbed.NewWorld(seed, 12, 3, quick())
+		w.PollsPass, w.Slow = true, 990*time.Millisecond
+		w.Run(10*time.Second + time.Duration(seed)*17*time.Millisecond)
+		n := w.Nodes[ilms(w)[int(seed)%len(ilms(w))]]
+		n.Cut = true
+		for range 400 {
+			if w.Run(5 * time.Millisecond); w.Parent.Entries[len(w.Parent.Entries)-1].Kind == reconfig.KindFailover {
+				break
+			}
+		}
+		w.Heal()
+		w.Run(10 * time.Second)
+		mustCalm(t, w)
+		for id := range w.Parent.Store.Nodes {
+			if g := w.Gaps(id); len(g) > 0 {
+				t.Errorf("seed %d, node %d: slots %v are empty", seed, id, g)
+			}
+		}
+	}
+}
+
+// Sampled: a node whose new owner cannot reach it goes back to the one that
+// can, and is not left to both.
+func TestNodeGoesBackToWhoCanReachIt(t *testing.T) {
+	s := quick()
+	s.StartILMs, s.MinILMs = 2, 1
+	w := testbed.NewWorld(10, 10, 2, s)
+	w.Run(8 * time.Second)
+	up := ilms(w)
+	a, b := up[0], up[1]
+	nodes := of(w, a)
+	for _, id := range nodes {
+		w.Nodes[id].Unseen[b] = true
+	}
+	w.Nodes[a].Cut = true
+	w.Run(3 * time.Second)
+	if got := of(w, a); len(got) > 0 {
+		t.Fatalf("%v are still those of the ILM that is silent", got)
+	}
+	w.Nodes[a].Cut = false
+	w.Run(10 * time.Second)
+	mustCalm(t, w)
+	for _, id := range nodes {
+		if o := w.Parent.Store.Nodes[id].Owner; o != a {
+			t.Errorf("node %d is %d's, which cannot reach it", id, o)
+		}
+	}
+}
+
+// TombRaise: a refused row counts as an epoch seen; the next one is above it.
+func TestTombstoneAboveTheNextEpoch(t *testing.T) {
+	s := quick()
+	s.StartILMs, s.MinILMs = 2, 1
+	w := testbed.NewWorld(11, 8, 2, s)
+	w.Run(8 * time.Second)
+	up := ilms(w)
+	target := w.Nodes[up[1]]
+	w.Crash(target)
+	high := w.Parent.Engine.Meta().High
+	high[0] += 5
+	for _, id := range of(w, up[0]) {
+		if target.Durable.Tombs == nil {
+			target.Durable.Tombs = make(map[mib.NodeID]mib.Epoch)
+		}
+		target.Durable.Tombs[id] = high
+	}
+	w.Restart(target)
+	w.Run(2 * time.Second)
+	w.Ask(reconfig.AskDrain, up[0])
+	w.Run(8 * time.Second)
+	mustCalm(t, w)
+	if left := of(w, up[0]); len(left) > 0 {
+		t.Errorf("%v stay on the drained ILM", left)
+	}
+}
+
+// DropTell: what is drained while a move to it is under way gets nothing.
+func TestDrainedInTheMiddleOfAMove(t *testing.T) {
+	s := quick()
+	s.StartILMs, s.MinILMs = 3, 1
+	w := testbed.NewWorld(12, 21, 3, s)
+	w.Run(8 * time.Second)
+	up := ilms(w)
+	w.Nodes[up[0]].Temp = 20
+	target := mib.NodeID(0)
+	for range 150 {
+		w.Run(10 * time.Millisecond)
+		for _, n := range w.Parent.Store.Nodes {
+			target = max(target, n.Intent.Target)
+		}
+		if target != 0 {
+			break
+		}
+	}
+	if target == 0 {
+		t.Fatal("no move began")
+	}
+	w.Nodes[up[0]].Temp = 1
+	had := of(w, target)
+	w.Ask(reconfig.AskDrain, target)
+	w.Stop = func() string {
+		if got := of(w, target); len(got) > len(had) {
+			return fmt.Sprintf("the drained ILM %d got nodes: %v, had %v", target, got, had)
+		}
+		return ""
+	}
+	w.Run(10 * time.Second)
+	mustCalm(t, w)
+}

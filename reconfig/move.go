@@ -364,7 +364,12 @@ func (e *Engine) destroyable(n *Node, c *child, r *seenRow) bool {
 // changed between the two, because nothing that was due before the commit is
 // still to be polled.
 func (e *Engine) passed(n *Node, r *seenRow) bool {
-	return r.Row.Slot >= n.Fence || r.at.Add(r.Row.Due) > e.committed[n.ID].Add(e.interval(n))
+	since, known := e.committed[n.ID]
+	if !known { // by an earlier life, or long ago
+		since = e.now
+		e.committed[n.ID] = since
+	}
+	return r.Row.Slot >= n.Fence || r.at.Add(r.Row.Due) > since.Add(e.interval(n))
 }
 
 // control sends each child what it lacks, one control SET at a time.
