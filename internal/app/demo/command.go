@@ -9,11 +9,12 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"simone/internal/config"
 )
@@ -66,11 +67,18 @@ top-level manager holds.`,
 					output = f.Value.String()
 				}
 			}
+			if output == "yaml" {
+				return errors.New("demo writes no YAML; write -o json, or no -o to watch it")
+			}
+			plain := os.Getenv("NO_COLOR") != ""
+			if f := cmd.Flag("no-color"); f != nil { // of a parent command, too
+				plain = plain || f.Value.String() == "true"
+			}
 			if err := cfg.Validate(); err != nil {
 				return err
 			}
 			return Run(cmd.Context(), cfg, Look{
-				JSON: output == "json", Out: cmd.OutOrStdout(), ChosenBase: flags.Changed("base") || flags.Changed("port") || file != "",
+				JSON: output == "json", Plain: plain, Out: cmd.OutOrStdout(), ChosenBase: flags.Changed("base") || flags.Changed("port") || file != "",
 			})
 		},
 	}
@@ -100,12 +108,18 @@ func fit(cfg *config.Demo) {
 // Look is how a demo shows itself.
 type Look struct {
 	JSON       bool
+	Plain      bool // no colours
 	Out        io.Writer
 	ChosenBase bool // the addresses were chosen: try no others
 }
 
 // Run runs a demo until ctx is done or its time is over.
 func Run(ctx context.Context, cfg *config.Demo, look Look) (err error) {
+	// Without a receiver, a broken pipe would end the process with its files
+	// left behind; with one, the write fails.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
 	dir, err := os.MkdirTemp("", "simone-demo-")
 	if err != nil {
 		return err
@@ -139,23 +153,32 @@ func Run(ctx context.Context, cfg *config.Demo, look Look) (err error) {
 	var players sync.WaitGroup
 	players.Go(func() { s.play(playing) })
 	players.Go(func() { s.watch(playing) })
-	look.show(playing, s, done)
+	unseen := look.show(playing, s, done)
+	if unseen != nil {
+		end()
+	}
 	players.Wait()
 	r := s.result(time.Now())
 	stop()
 	if err := <-done; err != nil {
 		return err
 	}
-	return look.conclude(s, r)
+	if unseen != nil {
+		if errors.Is(unseen, syscall.EPIPE) { // as with | head: its reader has seen enough
+			return nil
+		}
+		return unseen
+	}
+	return look.conclude(r)
 }
 
-// show draws until the demo is over, or a part of the fleet has failed.
-func (l Look) show(ctx context.Context, s *script, failed chan error) {
-	file, isFile := l.Out.(*os.File)
-	terminal := isFile && term.IsTerminal(int(file.Fd()))
-	p := palette{on: terminal && os.Getenv("NO_COLOR") == ""}
+// show draws until the demo is over, a part of the fleet has failed, or nobody
+// can see it any more.
+func (l Look) show(ctx context.Context, s *script, failed chan error) error {
+	t := terminalOf(l.Out)
+	p := palette{on: t.on && !l.Plain}
 	every := 250 * time.Millisecond
-	if !terminal {
+	if !t.on {
 		every = 5 * time.Second
 	}
 	tick := time.NewTicker(every)
@@ -164,38 +187,50 @@ func (l Look) show(ctx context.Context, s *script, failed chan error) {
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case err := <-failed:
 			failed <- err // for whoever waits for the end
-			return
+			return nil
 		case <-tick.C:
 		}
 		if l.JSON {
 			continue
 		}
-		var b bytes.Buffer
-		if terminal {
-			s.draw(&b, p, 10)
-			fmt.Fprintf(&b, "\n%s\n%s\n", s.hint(), p.dim("Ctrl-C ends the demo"))
-			redraw(l.Out, b.String(), int(file.Fd()))
-			continue
+		var err error
+		if t.on {
+			width, height := t.size()
+			err = t.redraw(s.frame(p, width, height-1))
+		} else {
+			shown, err = l.report(s, shown)
 		}
-		s.draw(&b, p, 0)
-		all := s.recent(1 << 30)
-		for _, n := range all[min(shown, len(all)):] {
-			fmt.Fprintf(&b, "%6.1fs %s\n", n.at.Sub(s.began).Seconds(), n.text)
+		if err != nil {
+			return fmt.Errorf("show the demo: %w", err)
 		}
-		if shown == 0 {
-			fmt.Fprintln(&b, s.hint())
-		}
-		shown = len(all)
-		fmt.Fprintln(&b)
-		_, _ = l.Out.Write(b.Bytes())
 	}
 }
 
+// report writes the tree and the events since the last report, for a file or
+// a pipe.
+func (l Look) report(s *script, shown int) (int, error) {
+	var b bytes.Buffer
+	for _, line := range s.tree(palette{}, 0, -1) {
+		fmt.Fprintln(&b, line)
+	}
+	fmt.Fprintln(&b)
+	all := s.recent(1 << 30)
+	for _, n := range all[min(shown, len(all)):] {
+		fmt.Fprintf(&b, "%6.1fs %s\n", n.at.Sub(s.began).Seconds(), n.text)
+	}
+	if shown == 0 {
+		fmt.Fprintf(&b, "\n%s\ntry in another terminal: %s\n", s.legend(palette{}), s.hint())
+	}
+	fmt.Fprintln(&b)
+	_, err := l.Out.Write(b.Bytes())
+	return len(all), err
+}
+
 // conclude writes the result.
-func (l Look) conclude(s *script, r Result) error {
+func (l Look) conclude(r Result) error {
 	if l.JSON {
 		e := json.NewEncoder(l.Out)
 		e.SetIndent("", "  ")

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -92,19 +91,22 @@ func (s *script) view() (ilms []ilmView, above []nodeView) {
 	return ilms, above
 }
 
-// draw writes the tree, the last events and a command to try.
-func (s *script) draw(w io.Writer, p palette, lines int) {
+// tree is what the tree looks like now, in lines. Of each list at most perList
+// lines of nodes are shown; negative is all.
+func (s *script) tree(p palette, width, perList int) []string {
 	d := s.fleet.cfg
 	ilms, above := s.view()
 	global, _ := s.fleet.top.Manager().Conductor().GlobalLatency()
 	covered, nodes := s.fleet.top.Manager().Coverage()
-	fmt.Fprintf(w, "%s  %d candidates, %d leaves, poll %v, trigger %v   %s\n", p.bold("SIMONE demo"), d.ILMs, d.Nodes,
-		time.Duration(d.Poll), time.Duration(d.Trigger), p.dim(time.Since(s.began).Truncate(100*time.Millisecond).String()))
-	fmt.Fprintf(w, "%s %s  %d of %d nodes covered, global latency %v\n", p.bold("TLM"), s.fleet.cfg.Base, covered, nodes, global.Round(10*time.Microsecond))
+	lines := []string{
+		fmt.Sprintf("%s  %d candidates, %d leaves, poll %v, trigger %v   %s", p.bold("SIMONE demo"), d.ILMs, d.Nodes,
+			time.Duration(d.Poll), time.Duration(d.Trigger), p.dim(time.Since(s.began).Truncate(100*time.Millisecond).String())),
+		fmt.Sprintf("%s %s  %d of %d nodes covered, global latency %v", p.bold("TLM"), d.Base, covered, nodes, global.Round(10*time.Microsecond)),
+	}
 	for i, v := range ilms {
-		branch := "├─"
+		branch, rail := "├─", "│ "
 		if i == len(ilms)-1 && len(above) == 0 {
-			branch = "└─"
+			branch, rail = "└─", "  "
 		}
 		state := ""
 		if v.state != "" {
@@ -117,41 +119,120 @@ func (s *script) draw(w io.Writer, p palette, lines int) {
 		if v.state != "silent" {
 			temp = p.heat(v.temperature, d.Thresholds.Split, temp)
 		}
-		fmt.Fprintf(w, "%s %s %-6s %-15s %s  %2d nodes%s\n", branch, p.bold(fmt.Sprintf("%3d", v.id)), v.name, strings.TrimSuffix(v.at, fmt.Sprint(":", d.Port)), temp, len(v.nodes), state)
-		rail := "│ "
-		if branch == "└─" {
-			rail = "  "
-		}
-		s.drawNodes(w, p, rail, v.nodes)
+		lines = append(lines, fmt.Sprintf("%s %s %-6s %-15s %s  %2d nodes%s", branch, p.bold(fmt.Sprintf("%3d", v.id)), v.name,
+			strings.TrimSuffix(v.at, fmt.Sprint(":", d.Port)), temp, len(v.nodes), state))
+		lines = s.appendNodes(lines, p, rail, width, perList, v.nodes)
 	}
 	if len(above) > 0 {
-		fmt.Fprintln(w, "└─ polled by the TLM itself")
-		s.drawNodes(w, p, "  ", above)
+		lines = append(lines, "└─ polled by the TLM itself")
+		lines = s.appendNodes(lines, p, "  ", width, perList, above)
 	}
-	fmt.Fprintln(w)
-	for _, l := range s.recent(lines) {
-		fmt.Fprintf(w, "%s %s\n", p.dim(fmt.Sprintf("%6.1fs", l.at.Sub(s.began).Seconds())), l.text)
-	}
+	return lines
 }
 
-// drawNodes writes NodeIDs in lines; those that move are marked.
-func (s *script) drawNodes(w io.Writer, p palette, rail string, nodes []nodeView) {
-	const perLine = 16
+// appendNodes adds lines of NodeIDs; those that move or are dead are marked.
+func (s *script) appendNodes(lines []string, p palette, rail string, width, most int, nodes []nodeView) []string {
+	cell := 4
+	for _, n := range nodes {
+		cell = max(cell, len(fmt.Sprint(n.id))+2)
+	}
+	const indent = 5
+	perLine := max((width-indent)/cell, 1)
+	if width <= 0 {
+		perLine = 16
+	}
+	hidden := 0
+	if most >= 0 && len(nodes) > most*perLine {
+		keep := max(most*perLine-2, 0) // two cells say how many there are beyond
+		nodes, hidden = nodes[:keep], len(nodes)-keep
+	}
 	for chunk := range slices.Chunk(nodes, perLine) {
 		var b strings.Builder
 		for _, n := range chunk {
 			m := s.fleet.byID(n.id)
-			text := fmt.Sprintf("%4d", n.id)
 			switch {
 			case m != nil && m.dead.Load():
-				text = p.red(text)
+				b.WriteString(p.red(fmt.Sprintf("%*s", cell, fmt.Sprint("×", n.id))))
 			case n.moving != 0:
-				text = p.yellow(fmt.Sprintf("%4s", fmt.Sprint("›", n.id)))
+				b.WriteString(p.yellow(fmt.Sprintf("%*s", cell, fmt.Sprint("›", n.id))))
+			default:
+				fmt.Fprintf(&b, "%*d", cell, n.id)
 			}
-			b.WriteString(text)
 		}
-		fmt.Fprintf(w, "%s   %s\n", rail, b.String())
+		lines = append(lines, fmt.Sprintf("%s   %s", rail, b.String()))
 	}
+	if hidden > 0 && most > 0 {
+		lines[len(lines)-1] += p.dim(fmt.Sprintf(" +%d", hidden))
+	}
+	return lines
+}
+
+// legend says what the marks and colours mean.
+func (s *script) legend(p palette) string {
+	split := s.fleet.cfg.Thresholds.Split
+	marks := p.yellow("›7") + " moves  " + p.red("×7") + " killed   T: temperature, splits above " + fmt.Sprint(split)
+	if p.on {
+		marks += ": " + p.blue("cold") + " " + p.green("warm") + " " + p.yellow("half") + " " + p.paint("1;31", "hot")
+	}
+	return marks
+}
+
+// enoughEvents is how many lines of events there are to be before node lists
+// are shown in full.
+const enoughEvents = 5
+
+// frame is the whole screen: the tree, the last events, and at the bottom what
+// the marks mean and a command to try. Where there is no room, the lists of
+// nodes are shortened first, then the events, then the tree from its top.
+func (s *script) frame(p palette, width, height int) []string {
+	foot := []string{"", s.legend(p), p.dim("Ctrl-C ends the demo. Try in another terminal:")}
+	command := s.hint()
+	last := (len(command) + width - 1) / width // rows: it is not cut, so that it can be copied
+	var lines []string
+	room := 0
+	for _, perList := range []int{-1, 1, 0} {
+		lines = s.tree(p, width, perList)
+		room = height - len(lines) - 1 - len(foot) - last
+		if room >= enoughEvents {
+			break
+		}
+	}
+	lines = append(lines, "")
+	lines = append(append(lines, s.events(p, width, room)...), foot...)
+	for i := range lines {
+		lines[i] = cut(lines[i], width)
+	}
+	if surplus := len(lines) + last - height; surplus > 0 {
+		lines = lines[min(surplus, len(lines)):]
+	}
+	return append(lines, command)
+}
+
+// eventIndent is the width of an event's time.
+const eventIndent = 8
+
+// events are the last events in so many rows: one each, and the newest whole
+// as far as three rows do.
+func (s *script) events(p palette, width, rows int) []string {
+	if rows <= 0 {
+		return nil
+	}
+	recent := s.recent(rows)
+	var lines []string
+	for i, n := range recent {
+		at := p.dim(fmt.Sprintf("%6.1fs ", n.at.Sub(s.began).Seconds()))
+		parts := wrap(n.text, width-eventIndent, 3)
+		if i < len(recent)-1 {
+			parts = []string{n.text} // is cut
+		}
+		for j, part := range parts {
+			if j > 0 {
+				at = strings.Repeat(" ", eventIndent)
+			}
+			lines = append(lines, at+part)
+		}
+	}
+	return lines[max(0, len(lines)-rows):]
 }
 
 // recent is the last lines of what happened: the demo's own doings and the
@@ -183,7 +264,7 @@ func notable(e reconfig.Entry) bool {
 // tools, by number.
 func (s *script) hint() string {
 	at := netipOf(s)
-	return fmt.Sprintf("try in another terminal:  snmpwalk -v2c -c %s -On %s %v", readCommunity, at, mib.SimoneSupportEntry)
+	return fmt.Sprintf("snmpwalk -v2c -c %s -On %s %v", readCommunity, at, mib.SimoneSupportEntry)
 }
 
 func netipOf(s *script) string {
