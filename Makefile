@@ -17,6 +17,9 @@ ARGS      =
 # nobody says otherwise, and talk about it when it lacks cert_indexes.
 quiet_snmp = dir=$$(mktemp -d) && mkdir "$$dir/cert_indexes" && trap 'rm -rf "$$dir"' EXIT && trap 'exit 130' INT TERM && SNMP_PERSISTENT_DIR="$$dir"
 
+# snmpd is where not every user's PATH leads.
+export PATH := $(PATH):/usr/sbin
+
 # Where git does not answer for the clone (it is another user's), Go would not
 # build what it cannot stamp with a commit.
 ifeq ($(shell git rev-parse HEAD 2>/dev/null),)

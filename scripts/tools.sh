@@ -1,10 +1,11 @@
 #!/bin/sh
-# Sees to it that what the tests run is there: net-snmp's tools, smilint and
-# smidump, and the base MIB modules in mib/base. On Debian, as root, it installs
-# what is missing. Otherwise it says what is missing and goes on, as the tests
-# skip what they cannot run; in CI (CI=true) that is a failure.
+# Sees to it that what the tests run is there: net-snmp's tools and its snmpd,
+# smilint and smidump, and the base MIB modules in mib/base. On Debian, as root,
+# it installs what is missing. Otherwise it says what is missing and goes on, as
+# the tests skip what they cannot run; in CI (CI=true) that is a failure.
 set -eu
 cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin # where snmpd is, which not every user's has
 
 # base says whether the base modules are in place: in mib/base, or where SMIPATH
 # says.
@@ -15,6 +16,7 @@ base() {
 # missing prints the Debian packages of the programs that are not there.
 missing() {
 	command -v snmpget >/dev/null && command -v snmpwalk >/dev/null || echo snmp
+	command -v snmpd >/dev/null || echo snmpd
 	command -v smilint >/dev/null && command -v smidump >/dev/null || echo smitools
 	base || command -v npm >/dev/null || echo npm
 }
@@ -29,8 +31,28 @@ lacking() {
 	echo "tools: tests that need it are skipped" >&2
 }
 
+# policy forbids packages to start services, while it is there.
+policy=/usr/sbin/policy-rc.d
+
 install() {
 	echo "tools: installing $*"
+	# The tests run snmpds of their own; the system's, which the package would
+	# start now and at each boot, is not to be among them.
+	if [ "$*" = snmpd ] && [ ! -e "$policy" ]; then
+		trap 'rm -f "$policy"' EXIT
+		trap 'exit 130' INT TERM
+		printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
+		fetch "$@" || { rm -f "$policy"; return 1; }
+		rm -f "$policy"
+		if command -v systemctl >/dev/null; then
+			systemctl --quiet disable snmpd >/dev/null 2>&1 || echo "tools: the system's snmpd could not be disabled; it may start at the next boot" >&2
+		fi
+		return 0
+	fi
+	fetch "$@"
+}
+
+fetch() {
 	# Not every machine has package lists, and those it has may be old.
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null 2>&1 && return
 	apt-get update -qq </dev/null >/dev/null &&
