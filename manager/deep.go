@@ -97,6 +97,19 @@ func (h *Host) Told() (reconfig.IlmSettings, bool) {
 	return h.list.Settings(), h.list.Active()
 }
 
+// below is a node as the engine of a Deep knows it; zero without one. h.mu is
+// not held.
+func (h *Host) below(id mib.NodeID) reconfig.Node {
+	h.mu.Lock()
+	d := h.deep
+	h.mu.Unlock()
+	if d == nil {
+		return reconfig.Node{}
+	}
+	n, _ := d.conductor.Node(id)
+	return n
+}
+
 // Changed is signalled, in a channel with room for one, when a control SET has
 // changed the list or the role.
 func (h *Host) Changed() <-chan struct{} { return h.changed }

@@ -29,10 +29,14 @@ func (t supportRows) Value(column uint32, index mib.OID) mib.Value {
 		return none
 	}
 	h := t.h
+	id := mib.NodeID(index[0])
+	var below reconfig.Node // as the engine of a Deep knows it, whose lock comes before h.mu
+	if column == mib.ColumnSupportKind || column == mib.ColumnSupportVia {
+		below = h.below(id)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.cfg.Clock.Now()
-	id := mib.NodeID(index[0])
 	s, have := h.list.Row(now, id)
 	if !have {
 		return none
@@ -43,6 +47,9 @@ func (t supportRows) Value(column uint32, index mib.OID) mib.Value {
 	case mib.ColumnSupportAddress:
 		return mib.Text(s.Row.Address)
 	case mib.ColumnSupportKind:
+		if below.Wanted {
+			return mib.Integer(int32(mib.KindILM))
+		}
 		return mib.Integer(int32(s.Row.Kind))
 	case mib.ColumnSupportProfile:
 		return mib.Text(s.Row.Profile)
@@ -89,6 +96,13 @@ func (t supportRows) Value(column uint32, index mib.OID) mib.Value {
 		return counter(s.Lost)
 	case mib.ColumnSupportRowStatus:
 		return mib.Integer(int32(mib.RowActive))
+	case mib.ColumnSupportVia:
+		switch {
+		case !s.Away:
+			return mib.Gauge(0)
+		case below.Owner != 0 && below.Owner != h.cfg.Node.Identity().ID:
+			return mib.Gauge(uint32(below.Owner))
+		}
 	}
 	return none
 }

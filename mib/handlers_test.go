@@ -371,8 +371,8 @@ func TestNewTableTakesColumnsFromTheMIB(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(table.columns) != 22 { // all but the index
-		t.Errorf("%d columns, want 22", len(table.columns))
+	if len(table.columns) != 23 { // all but the index
+		t.Errorf("%d columns, want 23", len(table.columns))
 	}
 	writable := map[uint32]bool{}
 	for _, c := range table.columns {

@@ -105,6 +105,7 @@ var (
 	SimoneSupportSpeed          = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 4, 1, 1, 21}
 	SimoneSupportFailures       = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 4, 1, 1, 22}
 	SimoneSupportRowStatus      = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 4, 1, 1, 23}
+	SimoneSupportVia            = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 4, 1, 1, 24}
 	SimoneMetric                = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 5}
 	SimoneMetricTable           = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 5, 1}
 	SimoneMetricEntry           = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 5, 1, 1}
@@ -261,6 +262,7 @@ const (
 	ColumnSupportSpeed          uint32 = 21
 	ColumnSupportFailures       uint32 = 22
 	ColumnSupportRowStatus      uint32 = 23
+	ColumnSupportVia            uint32 = 24
 	ColumnMetricNodeId          uint32 = 1
 	ColumnMetricNumber          uint32 = 2
 	ColumnMetricInstance        uint32 = 3
@@ -439,6 +441,7 @@ var objects = []Object{
 	{Name: "simoneSupportSpeed", OID: SimoneSupportSpeed, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneHundredths", Type: TypeGauge32}, Units: "percent"},
 	{Name: "simoneSupportFailures", OID: SimoneSupportFailures, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "Counter32", Type: TypeCounter32}, Units: "polls"},
 	{Name: "simoneSupportRowStatus", OID: SimoneSupportRowStatus, Shape: ShapeColumn, Access: AccessReadCreate, Syntax: Syntax{Name: "RowStatus", Type: TypeInteger, Enum: []Enumeration{{"active", 1}, {"notInService", 2}, {"notReady", 3}, {"createAndGo", 4}, {"createAndWait", 5}, {"destroy", 6}}}},
+	{Name: "simoneSupportVia", OID: SimoneSupportVia, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneNodeId", Type: TypeGauge32}},
 	{Name: "simoneMetric", OID: SimoneMetric, Shape: ShapeNode},
 	{Name: "simoneMetricTable", OID: SimoneMetricTable, Shape: ShapeTable},
 	{Name: "simoneMetricEntry", OID: SimoneMetricEntry, Shape: ShapeEntry, Index: []string{"simoneMetricNodeId", "simoneMetricNumber", "simoneMetricInstance"}},
