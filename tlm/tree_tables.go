@@ -196,7 +196,7 @@ func (r nameRows) Value(column uint32, index mib.OID) mib.Value {
 		return mib.Text(n.Address)
 	case last(mib.SimoneNameKind):
 		kind := n.Kind
-		if n.Wanted && kind == mib.KindLeaf {
+		if (n.Wanted || n.Manager) && kind == mib.KindLeaf {
 			kind = mib.KindILM
 		}
 		return mib.Integer(int32(kind))
