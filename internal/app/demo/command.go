@@ -34,7 +34,11 @@ snmpd and no configuration, and stops cleanly on Ctrl-C.
 
 With -o json it runs silently and ends with one JSON object: what happened, and
 what a checker found that compares what the nodes were asked with what the
-top-level manager holds.`,
+top-level manager holds. A slot of a node that nobody holds a sample for counts
+as samples_lost at a change of manager, towards failover_gap_slots_max if a
+killed manager took it along, and as samples_missed if one manager had the node
+all the time (time-outs) or the machine stopped the demo for half a poll
+interval and more (stalled_max_seconds).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.LoadDemo(file)
@@ -237,8 +241,9 @@ func (l Look) conclude(r Result) error {
 		return e.Encode(r)
 	}
 	_, err := fmt.Fprintf(l.Out, `
-The demo ran %.0f s. %d polls; %d splits, %d merges, %d migrates, %d ILMs promoted, %d lost.
-Planned moves lost %d samples and duplicated %d; %d slots were missed for other reasons.
+The demo ran %.0f s. %d polls; splits %d, merges %d, migrates %d;
+ILMs promoted %d, lost %d. Planned moves lost %d samples and duplicated %d.
+For other reasons (a busy machine) %d slots of nodes were missed.
 The failover cost at most %d slots of a node.
 At the end %.0f %% of the living nodes were covered.
 `, r.Seconds, r.Polls, r.Transformations["split"], r.Transformations["merge"], r.Transformations["migrate"], r.Promotions, r.Failovers,

@@ -32,11 +32,13 @@ func TestDemo(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatalf("%v in %s", err, out.String())
 	}
-	if r.Coverage != 1 || r.SamplesLost != 0 || r.SamplesDup != 0 || r.SamplesUnproven != 0 {
-		t.Errorf("coverage %g, %d lost, %d duplicated, %d unproven", r.Coverage, r.SamplesLost, r.SamplesDup, r.SamplesUnproven)
+	// Slots may be missed on a machine that is busy, and what is missed is no
+	// move's fault; on one that did run the demo, hardly any is.
+	if r.Coverage != 1 || r.SamplesLost != 0 || r.SamplesDup != 0 || r.SamplesUnproven != 0 || r.Stalled == 0 && r.SamplesMissed > r.Polls/50 {
+		t.Errorf("samples: %+v", r)
 	}
 	if r.Transformations["split"] == 0 || r.Failovers == 0 || r.Promotions < 3 || r.Polls < 150 {
-		t.Errorf("splits %d, failovers %d, promotions %d, polls %d", r.Transformations["split"], r.Failovers, r.Promotions, r.Polls)
+		t.Errorf("what happened: %+v", r)
 	}
 	if left, _ := os.ReadDir(os.TempDir()); len(left) > 0 {
 		t.Errorf("the demo left %v behind", left)

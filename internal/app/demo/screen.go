@@ -264,7 +264,7 @@ func notable(e reconfig.Entry) bool {
 // tools, by number.
 func (s *script) hint() string {
 	at := netipOf(s)
-	return fmt.Sprintf("snmpwalk -v2c -c %s -On %s %v", readCommunity, at, mib.SimoneSupportEntry)
+	return fmt.Sprintf("snmpwalk -v2c -c %s -On %s %s", readCommunity, at, strings.TrimPrefix(mib.SimoneSupport.String(), "."))
 }
 
 func netipOf(s *script) string {
