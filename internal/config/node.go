@@ -19,13 +19,22 @@ type Node struct {
 	// host's name if empty. The node's identity is its UUID, not this.
 	Name string `yaml:"name" reload:"restart"`
 
+	// FrontEnd is how the node answers SNMP: responder, which is built in, or
+	// agentx, by which it joins the machine's own snmpd. Then Listen,
+	// Communities and Users are not used; see problemsAgentX.
+	FrontEnd string `yaml:"front_end" reload:"restart"`
+
+	// AgentX is how the node joins the snmpd.
+	AgentX AgentX `yaml:"agentx" reload:"restart"`
+
 	// Listen is the IP address and port of the built-in SNMP responder;
 	// 0.0.0.0:1161 is all addresses of the machine. The default is on
 	// loopback, so that nothing is open to a network before somebody says so.
 	Listen string `yaml:"listen" reload:"restart"`
 
 	// Advertise is the host:port at which others reach the node; Listen if
-	// empty, which then has to be one address and not all.
+	// empty, which then has to be one address and not all. With agentx it is
+	// where the snmpd answers, and needed.
 	Advertise string `yaml:"advertise" reload:"restart"`
 
 	// State is the directory of the node's UUID, place and lists; var/NAME
@@ -237,6 +246,8 @@ func (l Log) Slog() slog.Level {
 // DefaultNode is a node on loopback that anybody there may read.
 func DefaultNode() *Node {
 	return &Node{
+		FrontEnd:     FrontEndResponder,
+		AgentX:       defaultAgentX(),
 		Listen:       "127.0.0.2:1161",
 		Zone:         "default",
 		Candidate:    true,
@@ -279,7 +290,10 @@ func (n *Node) Address() string {
 // Validate says all that is wrong, as Problems.
 func (n *Node) Validate() error { return n.problems().err() }
 
-func (n *Node) problems() Problems {
+func (n *Node) problems() Problems { return n.check(false) }
+
+// check is problems of a node, or of the one at the top.
+func (n *Node) check(top bool) Problems {
 	var ps Problems
 	if err := checkWord(n.Name); err != nil {
 		ps.add("name", "%v", err)
@@ -289,13 +303,17 @@ func (n *Node) problems() Problems {
 	}
 	if err := checkListen(n.Listen); err != nil {
 		ps.add("listen", "%v", err)
-	} else if at := netip.MustParseAddrPort(n.Listen); n.Advertise == "" && at.Addr().IsUnspecified() {
+	} else if at := netip.MustParseAddrPort(n.Listen); n.FrontEnd == FrontEndResponder && n.Advertise == "" && at.Addr().IsUnspecified() {
 		ps.add("advertise", "it is needed, as listen (%s) is every address of the machine; write the one that others reach it at", n.Listen)
 	}
 	if n.Advertise != "" {
 		if err := checkPeer(n.Advertise); err != nil {
 			ps.add("advertise", "%v", err)
 		}
+	}
+	checkChoice(&ps, "front_end", n.FrontEnd, FrontEndResponder, FrontEndAgentX)
+	if n.FrontEnd == FrontEndAgentX {
+		ps = append(ps, n.problemsAgentX(top)...)
 	}
 	checkDuration(&ps, "metric_period", n.MetricPeriod, 100*time.Millisecond, time.Hour)
 	ps.under("credentials", credentialProblems(n.Credentials))
@@ -306,7 +324,7 @@ func (n *Node) problems() Problems {
 	for i := range n.Users {
 		ps.under(fmt.Sprintf("users[%d]", i), n.Users[i].problems(n.Users[:i]))
 	}
-	if len(n.Communities)+len(n.Users) == 0 {
+	if n.FrontEnd == FrontEndResponder && len(n.Communities)+len(n.Users) == 0 {
 		ps.add("communities", "there are neither communities nor users, so that nobody could ask this node, its parent included; write one of each that may")
 	}
 	ps.under("temperature", n.Temperature.problems())

@@ -121,7 +121,7 @@ func (t *TLM) StorePath() string {
 func (t *TLM) Validate() error { return t.problems().err() }
 
 func (t *TLM) problems() Problems {
-	ps := t.Node.problems()
+	ps := t.Node.check(true)
 	if t.Announce.To != "" {
 		ps.add("announce.to", "a TLM announces itself to nobody; leave it out")
 	}

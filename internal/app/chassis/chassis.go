@@ -9,12 +9,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"runtime"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"simone/agent"
+	"simone/agent/agentx"
 	"simone/agent/responder"
 	"simone/internal/config"
 	"simone/internal/snmp"
@@ -52,7 +51,8 @@ type Chassis struct {
 	Logger   *slog.Logger
 	FrontEnd agent.FrontEnd
 
-	own      *agent.Collector // nil: shared
+	informs  *responder.Responder // of a node with another front end; nil: none
+	own      *agent.Collector     // nil: shared
 	keys     atomic.Pointer[snmp.Keyring]
 	notifier *snmp.Notifier
 	watchers []func(responder.Observation)
@@ -62,6 +62,7 @@ type Chassis struct {
 var (
 	_ manager.Poller = (*snmp.Poller)(nil)
 	_ agent.FrontEnd = (*responder.Responder)(nil)
+	_ agent.FrontEnd = (*agentx.Subagent)(nil)
 )
 
 // Open makes a chassis and binds its sockets. Mount a manager (register the
@@ -102,43 +103,10 @@ func Open(o Options) (_ *Chassis, err error) {
 		return nil, err
 	}
 	c.notifier = snmp.NewNotifier(c.Poller, c.Node.Start())
-	communities, err := communities(cfg)
-	if err != nil {
+	if err = c.openFrontEnd(o); err != nil {
 		return nil, err
 	}
-	users, err := users(cfg)
-	if err != nil {
-		return nil, err
-	}
-	engineID, err := snmp.EngineID(c.Node.UUIDOctets())
-	if err != nil {
-		return nil, err
-	}
-	front, err := responder.New(responder.Config{
-		Listen: cfg.Listen, Communities: communities, Users: users, EngineID: engineID, Boots: c.Node.EngineBoots(), Notify: o.Notify, Observe: c.observe, Logger: c.Logger,
-	}, c.Tree)
-	if err != nil {
-		return nil, fmt.Errorf("%w%s", err, bindAdvice(err))
-	}
-	err = front.RegisterSystem(responder.System{
-		Descr:    fmt.Sprintf("%s, %s/%s", Software, runtime.GOOS, runtime.GOARCH),
-		ObjectID: mib.SimoneMIB, Started: c.Node.Start(), Name: cfg.Name, Services: 72,
-	})
-	c.FrontEnd = front
-	return c, err
-}
-
-// bindAdvice is what to do when the front end cannot have its address.
-func bindAdvice(err error) string {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return ": stop the process that has it, or set listen to another address or port"
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return ": set listen to an address of this machine"
-	case errors.Is(err, syscall.EACCES):
-		return ": ports below 1024 are for root; set listen to a higher one"
-	}
-	return ""
+	return c, nil
 }
 
 // keyring makes the poller's keys and advertises their names.
@@ -169,71 +137,12 @@ func (c *Chassis) keyring(cfg *config.Node) (snmp.Keyring, error) {
 	return snmp.NewKeyring(held...)
 }
 
-func communities(cfg *config.Node) ([]responder.Community, error) {
-	var out []responder.Community
-	for i := range cfg.Communities {
-		in := &cfg.Communities[i]
-		v, err := in.View()
-		if err != nil {
-			return nil, fmt.Errorf("community %d: %w", i+1, err)
-		}
-		name := in.Name
-		if name == "" {
-			name = fmt.Sprintf("community %d", i+1)
-		}
-		com := responder.Community{Name: name, Secret: snmp.Secret(in.Community.Reveal()), Notify: in.Notify, Sources: v.Sources}
-		com.View, com.Write = views(v)
-		out = append(out, com)
-	}
-	return out, nil
-}
-
-// views are what may be read and written.
-func views(v config.View) (read responder.View, write *responder.View) {
-	read = responder.View{Include: v.Read, Exclude: v.Hide}
-	if len(v.Read) == 0 { // nothing, not everything
-		read = responder.View{Exclude: []mib.OID{{}}}
-	}
-	if len(v.Write) > 0 {
-		write = &responder.View{Include: v.Write, Exclude: v.Hide}
-	}
-	return read, write
-}
-
-func users(cfg *config.Node) ([]responder.User, error) {
-	var out []responder.User
-	for i := range cfg.Users {
-		in := &cfg.Users[i]
-		v, err := in.View()
-		if err != nil {
-			return nil, fmt.Errorf("user %s: %w", in.Name, err)
-		}
-		u := responder.User{Notify: in.Notify, Sources: v.Sources}
-		if u.User, err = user(in.Name, &in.Security); err != nil {
-			return nil, fmt.Errorf("user %s: %w", in.Name, err)
-		}
-		u.View, u.Write = views(v)
-		out = append(out, u)
-	}
-	return out, nil
-}
-
 // user is a user of SNMPv3 as configured, asking or asked.
 func user(name string, s *config.Security) (u snmp.User, err error) {
 	u.Name = name
 	u.AuthPassphrase, u.PrivPassphrase = snmp.Secret(s.Auth.Passphrase.Reveal()), snmp.Secret(s.Priv.Passphrase.Reveal())
 	u.Level, u.Auth, u.Priv, err = s.USM()
 	return u, err
-}
-
-// Watch has f told of each request that the front end receives. Call it
-// before Run; f must be quick.
-func (c *Chassis) Watch(f func(responder.Observation)) { c.watchers = append(c.watchers, f) }
-
-func (c *Chassis) observe(o responder.Observation) {
-	for _, f := range c.watchers {
-		f(o)
-	}
 }
 
 // HostNode is the node as a manager.Host wants it.
@@ -310,6 +219,9 @@ func (c *Chassis) Run(ctx context.Context, mounted func(context.Context) error) 
 	}
 	if c.FrontEnd != nil {
 		parts = append(parts, c.FrontEnd.Run)
+	}
+	if c.informs != nil {
+		parts = append(parts, c.informs.Run)
 	}
 	if c.own != nil {
 		parts = append(parts, c.own.Run)

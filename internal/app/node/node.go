@@ -56,7 +56,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		level.Set(next.Log.Slog())
 	})()
-	log.Info("node runs", "name", cfg.Name, "listen", n.chassis.FrontEnd.Addr(), "uuid", n.chassis.Node.UUID(), "state", cfg.StateDir())
+	log.Info("node runs", "name", cfg.Name, n.chassis.Whereabouts(cfg), "uuid", n.chassis.Node.UUID(), "state", cfg.StateDir())
 	return errors.Join(n.Run(ctx), n.Close())
 }
 

@@ -60,7 +60,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		level.Set(next.Log.Slog())
 	})()
-	log.Info("top-level manager runs", "name", cfg.Name, "listen", t.chassis.FrontEnd.Addr(), "store", cfg.StorePath())
+	log.Info("top-level manager runs", "name", cfg.Name, t.chassis.Whereabouts(&cfg.Node), "store", cfg.StorePath())
 	return errors.Join(t.Run(ctx), t.Close())
 }
 
