@@ -28,31 +28,27 @@ type client struct {
 	poller  *snmp.Poller
 	timeout time.Duration
 	retries int
-	writes  bool // there is a credential for writing
+	access  *access
 	stop    context.CancelFunc
 	ended   chan error
 }
 
-// open starts a client with the communities and time-outs of the options.
+// open starts a client with the credentials and time-outs of the options.
 func (o *options) open() (*client, error) {
-	read, write, err := o.communities()
+	who, err := o.access()
 	if err != nil {
 		return nil, err
 	}
-	credentials := []snmp.Credential{{Name: reader, Version: snmp.V2c, Community: read}}
-	if write != "" {
-		credentials = append(credentials, snmp.Credential{Name: writer, Version: snmp.V2c, Community: write})
-	}
-	keys, err := snmp.NewKeyring(credentials...)
+	keys, err := who.keyring()
 	if err != nil {
-		return nil, fmt.Errorf("credentials: %w", err)
+		return nil, usage("check "+who.flags(reader), "credentials: %w", err)
 	}
 	poller, err := snmp.NewPoller(snmp.PollerConfig{Timeout: o.timeout}, keys)
 	if err != nil {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &client{poller: poller, timeout: o.timeout, retries: o.retries, writes: write != "", stop: cancel, ended: make(chan error, 1)}
+	c := &client{poller: poller, timeout: o.timeout, retries: o.retries, access: who, stop: cancel, ended: make(chan error, 1)}
 	go func() { c.ended <- poller.Run(ctx) }()
 	return c, nil
 }
@@ -123,23 +119,11 @@ func (c *client) ask(ctx context.Context, to endpoint, req mib.Request) (mib.Res
 	case ctx.Err() != nil:
 		return resp, failed("", "asking %v was interrupted", to)
 	case errors.Is(resp.Err, mib.ErrTimeout):
-		return resp, c.silence(to)
+		return resp, c.unanswered(to, req.Credential, resp.Err)
 	}
 	return resp, &Failure{
 		Code: ExitUnreachable, Err: resp.Err,
 		Hint: "is there a route from this machine to that address?",
-	}
-}
-
-// silence is the error of an agent that does not answer. SNMP agents say
-// nothing to a wrong community, so it looks like a wrong address.
-func (c *client) silence(to endpoint) *Failure {
-	return &Failure{
-		Code: ExitUnreachable,
-		Err: fmt.Errorf("nobody answers at %v (%s of %v): %w",
-			to, count(1+c.retries, "attempt"), c.timeout, mib.ErrTimeout),
-		Hint: "is simoned or simone-tlm running there? check --address; a wrong community gets no answer either: " +
-			"check --community (SIMONE_COMMUNITY)",
 	}
 }
 
@@ -164,7 +148,7 @@ func (c *client) get(ctx context.Context, to endpoint, names ...mib.OID) ([]mib.
 		return append(first, second...), err
 	}
 	if err := snmp.Result(req, resp); err != nil {
-		return nil, failed("", "read %v: %w", mib.NameOf(names[0]), err)
+		return nil, failed(c.access.statusHint(reader, resp.Status), "read %v: %w", mib.NameOf(names[0]), err)
 	}
 	values := make([]mib.Value, len(resp.Vars))
 	for i, v := range resp.Vars {
@@ -198,7 +182,7 @@ type write struct {
 
 // set writes objects in one SET.
 func (c *client) set(ctx context.Context, to endpoint, writes ...write) error {
-	if !c.writes {
+	if !c.access.writes() {
 		return usage("give --write-community or --write-community-file, or set SIMONE_WRITE_COMMUNITY",
 			"this writes, and there is no community for writing")
 	}
@@ -209,10 +193,6 @@ func (c *client) set(ctx context.Context, to endpoint, writes ...write) error {
 	req := mib.Request{Address: to.addr, Credential: writer, Verb: mib.VerbSet, Vars: vars}
 	resp, err := c.ask(ctx, to, req)
 	if err != nil {
-		if f, ok := errors.AsType[*Failure](err); ok && f.Code == ExitUnreachable {
-			f.Hint = "is it still running? a wrong community gets no answer either: " +
-				"check --write-community (SIMONE_WRITE_COMMUNITY)"
-		}
 		return err
 	}
 	if resp.Status == mib.NoError {
@@ -230,7 +210,7 @@ func (c *client) refused(ctx context.Context, to endpoint, resp mib.Response, va
 	}
 	name := mib.NameOf(at)
 	err := fmt.Errorf("%v refuses to set %s: %v", to, name, resp.Status)
-	hint := statusHint(resp.Status)
+	hint := c.access.statusHint(writer, resp.Status)
 	if why := c.reason(ctx, to, resp.Status, name); why != "" {
 		err, hint = fmt.Errorf("%w: %s", err, why), ""
 	}
@@ -255,21 +235,4 @@ func (c *client) reason(ctx context.Context, to endpoint, status mib.ErrorStatus
 		return ""
 	}
 	return why
-}
-
-func statusHint(s mib.ErrorStatus) string {
-	switch s {
-	case mib.AuthorizationError, mib.NoAccess, mib.ReadOnly:
-		return "this community may not write it: check --write-community (SIMONE_WRITE_COMMUNITY) " +
-			"against the communities in that node's configuration"
-	case mib.NotWritable, mib.NoSuchName, mib.NoCreation:
-		return "the agent there does not have it, or not for writing: is it the TLM, and of this release?"
-	case mib.WrongValue, mib.BadValue, mib.WrongLength, mib.WrongType:
-		return "the value is not one that it takes; simonectl mib print shows which"
-	case mib.InconsistentValue:
-		return "the value does not go with others: thresholds must be merge <= split <= migrate, none negative"
-	case mib.ResourceUnavailable, mib.CommitFailed, mib.GenErr, mib.UndoFailed:
-		return "look into the log of the process there; simonectl doctor checks more"
-	}
-	return ""
 }

@@ -38,7 +38,7 @@ func (c *client) identify(ctx context.Context, at endpoint) (station, error) {
 		return station{}, err
 	}
 	if _, ok := g.value(mib.SimoneNodeRole); !ok {
-		return station{}, failed("give --address that of a simoned or simone-tlm; or may this community not see SIMONE-MIB there?",
+		return station{}, failed("give --address that of a simoned or simone-tlm; or may "+c.access.who(reader)+" not see SIMONE-MIB there?",
 			"%v answers, but is no SIMONE node: it has no simoneNodeRole", at)
 	}
 	return station{
@@ -80,7 +80,7 @@ func (c *client) top(ctx context.Context, from endpoint) (station, error) {
 				return station{}, &Failure{
 					Code: ExitUnreachable,
 					Err:  fmt.Errorf("%s says that its manager is at %v, and %w", at.label(), up, f.Err),
-					Hint: "that manager is down, or cannot be reached from this machine, or the community is another there; " +
+					Hint: "that manager is down, or cannot be reached from this machine, or its community or user is another; " +
 						"if it has been replaced, give --address that of the TLM",
 				}
 			}

@@ -69,7 +69,7 @@ func (c *client) examine(ctx context.Context, from endpoint) ([]Check, error) {
 		if interrupted(ctx) {
 			return nil, failed("", "interrupted")
 		}
-		x.add("tables", Fail, "is it of this release, and may this community see its tables?", "%s", brief(err))
+		x.add("tables", Fail, "is it of this release, and may "+x.c.access.who(reader)+" see its tables?", "%s", brief(err))
 		return x.checks, nil
 	}
 	x.versions()
@@ -212,7 +212,7 @@ func (x *examination) managersAnswer() {
 	x.judge("silent ILMs", Fail, silent, "start simoned there again, or take the node out of the inventory; "+
 		"its nodes go to others meanwhile", "every ILM answers the TLM")
 	x.judge("ILMs from here", Fail, unreached, "the TLM reaches it and this machine does not: check the route, "+
-		"and that --community is the same everywhere", "%s asked, each answers", count(ilms-len(silent), "ILM"))
+		"and that "+x.c.access.flags(reader)+" is good everywhere", "%s asked, each answers", count(ilms-len(silent), "ILM"))
 }
 
 // claims checks that each ILM has been claimed by its parent.

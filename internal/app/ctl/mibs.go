@@ -11,6 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"simone/internal/snmp"
+	"simone/internal/snmp/usm"
+	"simone/internal/snmpdconf"
 	"simone/mib"
 )
 
@@ -92,7 +95,27 @@ func (o *options) walkByName(dir string) string {
 	if address == "" {
 		address = defaultAddress
 	}
-	return fmt.Sprintf("snmpwalk -v 2c -c COMMUNITY -M +%s -m %s %s %s::simoneNode", dir, mib.Module, withPort(address), mib.Module)
+	return fmt.Sprintf("snmpwalk %s -M +%s -m %s %s %s::simoneNode", o.toolFlags(), dir, mib.Module, withPort(address), mib.Module)
+}
+
+// toolFlags are what tells net-snmp's tools who asks, without secrets.
+func (o *options) toolFlags() string {
+	if w, err := o.way(); err != nil || w == byCommunity {
+		return "-v 2c -c COMMUNITY"
+	}
+	a, err := o.access()
+	if err != nil || a.read.Version != snmp.V3 {
+		return "-v 3 -u USER -l authPriv -a SHA-256 -A PASSPHRASE -x AES -X PASSPHRASE"
+	}
+	u := a.read.User
+	flags := fmt.Sprintf("-v 3 -u %s -l %v", u.Name, u.Level)
+	if u.Auth != usm.NoAuth {
+		flags += " -a " + snmpdconf.AuthName(u.Auth) + " -A PASSPHRASE"
+	}
+	if u.Priv != usm.NoPriv {
+		flags += " -x " + snmpdconf.PrivName(u.Priv) + " -X PASSPHRASE"
+	}
+	return flags
 }
 
 // baseModules are those that SIMONE-MIB imports.

@@ -4,13 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"simone/internal/snmp"
 )
 
 // options are the global flags, and what a process has around it. Every
@@ -21,6 +17,10 @@ type options struct {
 	communityFile      string
 	writeCommunity     string
 	writeCommunityFile string
+	v3                 userFlags
+	credentials        string // a file's name
+	credential         string
+	writeCredential    string
 	output             string // table, json or yaml
 	timeout            time.Duration
 	retries            int
@@ -40,6 +40,18 @@ const (
 	envAddress        = "SIMONE_ADDRESS"
 	envCommunity      = "SIMONE_COMMUNITY"
 	envWriteCommunity = "SIMONE_WRITE_COMMUNITY"
+
+	envUser            = "SIMONE_USER"
+	envLevel           = "SIMONE_LEVEL"
+	envAuth            = "SIMONE_AUTH"
+	envAuthPassphrase  = "SIMONE_AUTH_PASSPHRASE"
+	envAuthFile        = "SIMONE_AUTH_FILE"
+	envPriv            = "SIMONE_PRIV"
+	envPrivPassphrase  = "SIMONE_PRIV_PASSPHRASE"
+	envPrivFile        = "SIMONE_PRIV_FILE"
+	envCredentials     = "SIMONE_CREDENTIALS"
+	envCredential      = "SIMONE_CREDENTIAL"
+	envWriteCredential = "SIMONE_WRITE_CREDENTIAL"
 )
 
 const (
@@ -60,6 +72,15 @@ func (o *options) register(root *cobra.Command) {
 	f.StringVar(&o.communityFile, "community-file", "", "`FILE` that holds the community to read with")
 	f.StringVarP(&o.writeCommunity, "write-community", "w", "", "community to write with ($"+envWriteCommunity+"; else that of --community, if given)")
 	f.StringVar(&o.writeCommunityFile, "write-community-file", "", "`FILE` that holds the community to write with")
+	f.StringVarP(&o.v3.name, "user", "u", "", "user of SNMPv3 ($"+envUser+")")
+	f.StringVar(&o.v3.level, "level", "", "authPriv, authNoPriv or noAuthNoPriv ($"+envLevel+"; else authPriv)")
+	f.StringVar(&o.v3.auth, "auth", "", "authentication `PROTOCOL` of the user ($"+envAuth+"; else sha256)")
+	f.StringVar(&o.v3.authFile, "auth-file", "", "`FILE` that holds the authentication passphrase ($"+envAuthFile+", or $"+envAuthPassphrase+" itself)")
+	f.StringVar(&o.v3.priv, "priv", "", "privacy `PROTOCOL` of the user ($"+envPriv+"; else aes128)")
+	f.StringVar(&o.v3.privFile, "priv-file", "", "`FILE` that holds the privacy passphrase ($"+envPrivFile+", or $"+envPrivPassphrase+" itself)")
+	f.StringVar(&o.credentials, "credentials", "", "`FILE` of YAML with credentials, as of keys new or simoned ($"+envCredentials+")")
+	f.StringVar(&o.credential, "credential", "", "`NAME` of the one to read with ($"+envCredential+"; else the first)")
+	f.StringVar(&o.writeCredential, "write-credential", "", "`NAME` of the one to write with ($"+envWriteCredential+"; else that to read with)")
 	f.StringVarP(&o.output, "output", "o", formatTable, "table, json or yaml")
 	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "how long to wait for an answer")
 	f.IntVar(&o.retries, "retries", defaultRetries, "how often to ask again")
@@ -80,6 +101,9 @@ func (o *options) validate() error {
 			return usage("give one of them", "--%s and --%s-file are given both", both.name, both.name)
 		}
 	}
+	if _, err := o.way(); err != nil {
+		return err
+	}
 	if o.timeout <= 0 {
 		return usage("write it as --timeout 2s", "--timeout %v is no time to wait", o.timeout)
 	}
@@ -99,47 +123,6 @@ func (o *options) target(ctx context.Context) (endpoint, error) {
 		address = defaultAddress
 	}
 	return resolve(ctx, address)
-}
-
-// communities gives those to read and to write with; the latter is empty if
-// there is none. Who names a community to read with writes with it too, unless
-// another is named.
-func (o *options) communities() (read, write snmp.Secret, err error) {
-	pick := func(flag, file, env string) (snmp.Secret, error) {
-		switch {
-		case file != "":
-			return communityFrom(file)
-		case flag != "":
-			return snmp.Secret(flag), nil
-		}
-		return snmp.Secret(o.getenv(env)), nil
-	}
-	if read, err = pick(o.community, o.communityFile, envCommunity); err != nil {
-		return "", "", err
-	}
-	if write, err = pick(o.writeCommunity, o.writeCommunityFile, envWriteCommunity); err != nil {
-		return "", "", err
-	}
-	if write == "" {
-		write = read
-	}
-	if read == "" {
-		read = defaultCommunity
-	}
-	return read, write, nil
-}
-
-// communityFrom reads a community from the only line of a file.
-func communityFrom(file string) (snmp.Secret, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return "", usage("make it with the community in it, mode 600", "read the community: %w", err)
-	}
-	text := strings.TrimRight(string(data), "\r\n")
-	if text == "" || strings.ContainsAny(text, "\r\n") {
-		return "", usage("put the community into its only line", "%s does not hold one line", file)
-	}
-	return snmp.Secret(text), nil
 }
 
 // visit opens a client, resolves the address to begin at, and closes the
