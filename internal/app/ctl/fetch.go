@@ -75,6 +75,21 @@ func (c *client) managers(ctx context.Context, tlm endpoint, s Settings) ([]Mana
 	return managers, nil
 }
 
+// figures fills in what a manager that the TLM has no row for says of itself.
+func (c *client) figures(ctx context.Context, at endpoint, s Settings, m *Manager) error {
+	g, err := c.group(ctx, at, mib.SimoneIlmOperStatus, mib.SimoneTemperatureNow, mib.SimoneTemperatureWeighted,
+		mib.SimoneIntrusion, mib.SimoneUtilisation, mib.SimoneLatencyMean, mib.SimoneIlmSupportCount)
+	if err != nil {
+		return err
+	}
+	m.Status = g.label(mib.SimoneIlmOperStatus)
+	m.Temperature, m.Weighted = g.decimal(mib.SimoneTemperatureNow), g.decimal(mib.SimoneTemperatureWeighted)
+	m.Intrusion, m.Utilisation = g.hundredths(mib.SimoneIntrusion), g.hundredths(mib.SimoneUtilisation)
+	m.Latency, m.Nodes = g.millis(mib.SimoneLatencyMean), g.number(mib.SimoneIlmSupportCount)
+	m.Heat = s.heated(m.Temperature, m.Weighted)
+	return nil
+}
+
 // rowID is the index of a table that has a NodeID, or another number, as its
 // only index.
 func rowID(r row) mib.NodeID {
@@ -119,7 +134,7 @@ func supportColumns() []mib.OID {
 		mib.SimoneSupportCredential, mib.SimoneSupportOperStatus, mib.SimoneSupportLastPoll, mib.SimoneSupportRtt,
 		mib.SimoneSupportJitter, mib.SimoneSupportLoss, mib.SimoneSupportCost, mib.SimoneSupportLoad,
 		mib.SimoneSupportFailures, mib.SimoneSupportSamples, mib.SimoneSupportSlot, mib.SimoneSupportInterval,
-		mib.SimoneSupportEpoch,
+		mib.SimoneSupportEpoch, mib.SimoneSupportVia,
 	}
 }
 
@@ -154,7 +169,7 @@ func supportOf(r row) Support {
 		LastPoll: r.seconds(mib.SimoneSupportLastPoll), Loss: r.hundredths(mib.SimoneSupportLoss),
 		Cost: r.millis(mib.SimoneSupportCost), Load: r.hundredths(mib.SimoneSupportLoad),
 		Failures: r.number(mib.SimoneSupportFailures), Samples: r.number(mib.SimoneSupportSamples),
-		Slot: r.number(mib.SimoneSupportSlot), Epoch: r.epoch(mib.SimoneSupportEpoch),
+		Slot: r.number(mib.SimoneSupportSlot), Epoch: r.epoch(mib.SimoneSupportEpoch), Via: r.node(mib.SimoneSupportVia),
 	}
 	if s.LastPoll != nil { // else there was no round trip yet
 		s.RTT, s.Jitter = r.millis(mib.SimoneSupportRtt), r.millis(mib.SimoneSupportJitter)
@@ -163,84 +178,4 @@ func supportOf(r row) Support {
 		s.Interval = r.seconds(mib.SimoneSupportInterval)
 	}
 	return s
-}
-
-// tree reads the whole tree: the managers from the TLM, and from each manager
-// its support list.
-func (c *client) tree(ctx context.Context, tlm station) (*Tree, error) {
-	settings, err := c.settings(ctx, tlm.endpoint)
-	if err != nil {
-		return nil, err
-	}
-	managers, err := c.managers(ctx, tlm.endpoint, settings)
-	if err != nil {
-		return nil, err
-	}
-	t := &Tree{Settings: settings, Orphans: []*Branch{}}
-	byID := make(map[mib.NodeID]*Branch, len(managers))
-	var branches []*Branch
-	for _, m := range managers {
-		b := &Branch{Manager: m, Leaves: []Support{}, Branches: []*Branch{}}
-		branches = append(branches, b)
-		byID[m.ID] = b
-	}
-	t.Root = byID[tlm.id]
-	if t.Root == nil {
-		return nil, failed("simonectl doctor tells more", "the TLM at %v has no row for itself in simoneTreeTable", tlm.endpoint)
-	}
-	lists := make(map[*Branch][]Support, len(branches))
-	var mu sync.Mutex // guards lists
-	each(branches, func(b *Branch) {
-		at, err := tlm.endpoint, error(nil)
-		if b != t.Root { // whose address is known to work
-			at, err = resolve(ctx, b.Address)
-		}
-		var list []Support
-		if err == nil {
-			list, err = c.support(ctx, at)
-		}
-		if err != nil {
-			b.Problem = brief(err)
-			return
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		lists[b] = list
-	})
-	if ctx.Err() != nil {
-		return nil, failed("", "interrupted")
-	}
-	for _, b := range branches {
-		for _, s := range lists[b] {
-			switch child := byID[s.ID]; {
-			case child == nil:
-				b.Leaves = append(b.Leaves, s)
-			case child.Parent == b.ID:
-				child.RTT = s.RTT
-			}
-		}
-		if b == t.Root {
-			continue
-		}
-		if parent := byID[b.Parent]; parent != nil && rooted(byID, b) {
-			parent.Branches = append(parent.Branches, b)
-		} else {
-			t.Orphans = append(t.Orphans, b)
-		}
-	}
-	return t, nil
-}
-
-// rooted reports whether the way up from a branch ends, rather than going
-// round in a circle.
-func rooted(byID map[mib.NodeID]*Branch, b *Branch) bool {
-	for range maxHops {
-		if b.Parent == 0 {
-			return true
-		}
-		if b = byID[b.Parent]; b == nil {
-			return true // its uppermost manager is an orphan
-		}
-	}
-	return false
 }

@@ -72,6 +72,13 @@ func (f *fixture) put(index mib.OID, pairs ...any) {
 	}
 }
 
+// drop takes a row away.
+func (f *fixture) drop(index mib.OID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.rows, index.String())
+}
+
 func (f *fixture) Next(index mib.OID) (mib.OID, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -230,7 +237,9 @@ func (a *agent) manages(parent mib.NodeID) {
 	a.put(mib.SimoneIlmOperStatus, mib.Integer(int32(mib.IlmUp)), mib.SimoneIlmFence, mib.Octets(fence.Append(nil)),
 		mib.SimoneIlmLease, mib.Gauge(400), mib.SimoneIlmLastRound, mib.Gauge(800),
 		mib.SimoneIlmTriggerInterval, mib.Gauge(1000), mib.SimoneIlmSupportCount, mib.Gauge(2),
-		mib.SimoneIlmLogDropped, mib.Counter32(0), mib.SimoneIlmStaleFences, mib.Counter32(0), mib.SimoneIlmError, mib.Text(""))
+		mib.SimoneIlmLogDropped, mib.Counter32(0), mib.SimoneIlmStaleFences, mib.Counter32(0), mib.SimoneIlmError, mib.Text(""),
+		mib.SimoneTemperatureNow, mib.Decimal(3.5), mib.SimoneTemperatureWeighted, mib.Decimal(1.75), mib.SimoneIntrusion, mib.Hundredths(1.25),
+		mib.SimoneUtilisation, mib.Hundredths(12.5), mib.SimoneLatencyMean, mib.Gauge(3500))
 }
 
 // supports adds a row to a manager's support list. A rtt of 0 is a node that

@@ -110,6 +110,7 @@ type Support struct {
 	Slot       uint32     `json:"slot"`
 	Interval   *float64   `json:"interval_seconds"` // null: the manager's own
 	Epoch      string     `json:"epoch"`
+	Via        mib.NodeID `json:"via_id"` // the ILM below that polls it; 0: the manager itself
 }
 
 // Branch is a manager with what is below it.

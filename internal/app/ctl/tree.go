@@ -17,7 +17,8 @@ func newTreeCommand(o *options) *cobra.Command {
 		Use:   "tree",
 		Short: "show the tree: TLM, ILMs with their temperatures, nodes",
 		Long: `Shows the tree as text: the TLM, its ILMs with temperature, utilisation and
-number of nodes, and each one's nodes with their state and round-trip time.
+number of nodes that they answer for, ILMs below ILMs, and each one's nodes
+with their state and round-trip time, below the ILM that polls them.
 Cold ILMs are blue, hot ones yellow, those above the migrate threshold red.`,
 		Example: "  simonectl tree --leaves=false\n  simonectl tree --watch --interval 1s",
 		Args:    cobra.NoArgs,
@@ -178,7 +179,9 @@ func (p *page) manager(b *Branch) string {
 	if b.Drained {
 		parts = append(parts, p.dye(yellow, "drained"))
 	}
-	if b.Level > 0 || len(b.Leaves) > 0 { // a TLM that polls only ILMs has no telling temperature
+	// A TLM that polls only ILMs has no telling temperature, an ILM that the
+	// TLM does not list and that does not answer has none.
+	if b.Temperature != nil && (b.Level > 0 || len(b.Leaves) > 0) {
 		parts = append(parts, p.dye(b.Heat.paint(), strings.TrimSpace("T "+number(b.Temperature)+" "+string(b.Heat))))
 		parts = append(parts, "util "+unit(b.Utilisation, "%"))
 	}
