@@ -387,8 +387,15 @@ func newClient(tb testing.TB) *client {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return clientWith(tb, keys, 250*time.Millisecond)
+}
+
+// clientWith runs a client to the end of the test.
+func clientWith(tb testing.TB, keys snmp.Keyring, timeout time.Duration) *client {
+	tb.Helper()
 	c := &client{tb: tb}
-	if c.poller, err = snmp.NewPoller(snmp.PollerConfig{Timeout: 250 * time.Millisecond}, keys); err != nil {
+	var err error
+	if c.poller, err = snmp.NewPoller(snmp.PollerConfig{Timeout: timeout}, keys); err != nil {
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
