@@ -21,6 +21,7 @@ type answerer struct {
 	in       PDU
 	out      PDU
 	buf      []byte
+	at       int // the index, from 1, of the range that is worked on; 0 is none
 	observed []mib.Variable
 	cursors  []mib.OID
 	set      *set   // tested and not ended; nil if none
@@ -78,7 +79,7 @@ func (s *session) handle(f *frame) {
 		s.agent.counts.badContexts.Add(1)
 		s.refuse(CodeUnsupportedContext, 0)
 	case !s.guard(s.answer):
-		s.refuse(Code(mib.GenErr), 0)
+		s.refuse(Code(mib.GenErr), s.at)
 	}
 	if time.Since(f.at) > slowAnswer {
 		s.agent.counts.slow.Add(1)
@@ -136,6 +137,7 @@ func (s *session) guard(f func()) (returned bool) {
 // answer does what the request in s.in says and makes s.out the answer.
 func (s *session) answer() {
 	counts := &s.agent.counts
+	s.at = 0
 	switch s.in.Type {
 	case TypeGet:
 		counts.inGets.Add(1)
@@ -198,6 +200,7 @@ func (s *session) add(v mib.Variable, i int) bool {
 // get is RFC 2741, section 7.2.3.1.
 func (s *session) get() {
 	for i, r := range s.in.Ranges {
+		s.at = i + 1
 		if !s.add(mib.Variable{Name: r.Start, Value: s.agent.tree.Get(r.Start)}, i) {
 			return
 		}
@@ -207,6 +210,7 @@ func (s *session) get() {
 // getNext is RFC 2741, section 7.2.3.2.
 func (s *session) getNext() {
 	for i, r := range s.in.Ranges {
+		s.at = i + 1
 		v, _ := s.following(r)
 		if !s.add(v, i) {
 			return
@@ -245,6 +249,7 @@ func (s *session) getBulk() {
 		return (room >= 0 || len(s.out.Vars) == 0) && s.add(v, i)
 	}
 	for i, r := range ranges[:nonRepeaters] {
+		s.at = i + 1
 		if v, _ := s.following(r); !add(v, i) {
 			return
 		}
@@ -257,6 +262,7 @@ func (s *session) getBulk() {
 	for row, live := 0, len(columns) > 0; live && row < int(s.in.MaxRepetitions); row++ {
 		live = false
 		for j, r := range columns {
+			s.at = nonRepeaters + j + 1
 			v, ok := s.following(Range{Start: s.cursors[j], Include: r.Include && row == 0, End: r.End})
 			live = live || ok
 			if !add(v, nonRepeaters+j) {

@@ -38,7 +38,7 @@ func TestSubagentProcessing_7_2_3(t *testing.T) {
 		{name: "7_2_3_1/GetNothing", ask: get()},
 		{name: "7_2_3_1/GetExceptions", ask: get(object(1, 1, 1), object(77)),
 			want: []mib.Variable{variable(object(1, 1, 1), mib.Value{Type: mib.TypeNoSuchInstance}), variable(object(77), mib.Value{Type: mib.TypeNoSuchObject})}},
-		{name: "7_2_3_1/GetPanic", ask: get(one, object(3, 1)), code: Code(mib.GenErr)},
+		{name: "7_2_3_1/GetPanic", ask: get(one, object(3, 1)), code: Code(mib.GenErr), index: 2},
 		{name: "7_2_3_2/GetNext", ask: PDU{Type: TypeGetNext, Ranges: ranges(Range{Start: one}, Range{Start: object()})},
 			want: []mib.Variable{variable(two, text), variable(one, number)}},
 		{name: "7_2_3_2/GetNextIncluding", ask: PDU{Type: TypeGetNext, Ranges: ranges(Range{Start: one, Include: true}, Range{Start: object(1), Include: true})},

@@ -8,6 +8,7 @@ import (
 // answer makes the response to the request in r.request.
 func (r *Responder) answer(c *access) {
 	n := uint64(len(r.request.Vars))
+	r.at = 0
 	switch r.request.Verb {
 	case mib.VerbGet:
 		r.counts.inGetRequests.Add(1)
@@ -38,6 +39,7 @@ func (r *Responder) begin(most int) (room int) {
 func (r *Responder) get(c *access) {
 	room := r.begin(r.most)
 	for i, asked := range r.request.Vars {
+		r.at = i + 1
 		v := mib.Variable{Name: asked.Name, Value: mib.Value{Type: mib.TypeNoSuchObject}}
 		if c.view.Contains(asked.Name) {
 			v.Value = r.tree.Get(asked.Name)
@@ -73,6 +75,7 @@ func (r *Responder) add(v mib.Variable, i int, room *int) bool {
 func (r *Responder) getNext(c *access) {
 	room := r.begin(r.most)
 	for i, asked := range r.request.Vars {
+		r.at = i + 1
 		v, ok := r.next(c, asked.Name)
 		if !ok && r.request.Version == snmp.V1 {
 			r.refuse(mib.NoSuchName, i+1)
@@ -138,6 +141,7 @@ func (r *Responder) getBulk(c *access) {
 		return true
 	}
 	for i := range nonRepeaters {
+		r.at = i + 1
 		v, _ := r.next(c, asked[i].Name)
 		if !add(v, i) {
 			return
@@ -150,6 +154,7 @@ func (r *Responder) getBulk(c *access) {
 	}
 	for row, live := 0, len(columns); live > 0 && row < r.request.MaxRepetitions; row++ {
 		for j := range columns {
+			r.at = nonRepeaters + j + 1
 			v := mib.Variable{Name: r.cursors[j], Value: mib.Value{Type: mib.TypeEndOfMIBView}}
 			if !r.ended[j] {
 				var ok bool
@@ -188,6 +193,7 @@ func (r *Responder) set(c *access) {
 			room -= n
 		}
 	}
+	r.at = min(1, len(r.request.Vars)) // whose handler it is that panics is not known
 	// Handlers may keep what they are given.
 	if e := r.tree.Set(r.request.Detach(nil)); e != nil {
 		r.refuse(e.Status, e.Index+1)

@@ -97,6 +97,7 @@ type Responder struct {
 	request  snmp.Message
 	response snmp.Message
 	vars     []mib.Variable
+	at       int // the wire's index of the variable that is worked on; 0 is none
 	cursors  []mib.OID
 	ended    []bool
 	out      []byte
@@ -300,7 +301,7 @@ func (r *Responder) takeAlong() *Responder {
 // finish answers the request.
 func (r *Responder) finish(d snmp.Datagram, who *access) {
 	if !r.guard(func() { r.answer(who) }) {
-		r.refuse(mib.GenErr, 0)
+		r.refuse(mib.GenErr, r.at)
 	}
 	r.send(d)
 }

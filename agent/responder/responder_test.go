@@ -282,10 +282,12 @@ func TestPanicsAreAnsweredWithGenErr(t *testing.T) {
 		return req
 	}
 	for _, req := range []mib.Request{
-		request("monitor", mib.VerbGet, object(3, 1, 0)), set(object(3, 1, 0)), set(object(3, 2, 0)), set(object(3, 1, 0)),
+		request("monitor", mib.VerbGet, object(1, 1, 0), object(3, 1, 0)), set(object(3, 1, 0)), set(object(3, 2, 0)), set(object(3, 1, 0)),
 	} {
-		if resp := ask(t, p, r, req); resp.Status != mib.GenErr {
-			t.Errorf("%#x of %v: %v", byte(req.Verb), req.Vars[0].Name, resp.Status)
+		// The index is the variable's that was worked on (RFC 3416, section
+		// 4.2.1); of a SET that is not known, and it is the first.
+		if resp := ask(t, p, r, req); resp.Status != mib.GenErr || resp.Index != len(req.Vars) {
+			t.Errorf("%#x of %v: %v at %d", byte(req.Verb), req.Vars[0].Name, resp.Status, resp.Index)
 		}
 	}
 	if resp := ask(t, p, r, set(object(1, 1, 0))); resp.Status != mib.NoError {
