@@ -45,7 +45,8 @@ var layers = []layer{
 	{name: "cmd/simoned", below: "internal/app/node"},
 	{name: "cmd/simone-tlm", below: "internal/app/top"},
 	{name: "cmd/simonectl", below: "internal/app/ctl internal/app/demo"},
-	{name: "internal/house"}, // has tests only
+	{name: "internal/frontends"}, // has tests only
+	{name: "internal/house"},     // has tests only
 }
 
 // testLibraries are what any test may use.
