@@ -40,8 +40,8 @@ func (a *agent) speakV3() *agent {
 	return a
 }
 
-// secretFile writes a file of one line.
-func secretFile(t *testing.T, dir, name, text string) string {
+// oneLine writes a file of one line.
+func oneLine(t *testing.T, dir, name, text string) string {
 	t.Helper()
 	file := filepath.Join(dir, name)
 	if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
@@ -55,18 +55,18 @@ func TestAccess(t *testing.T) {
 	f := newFleet(t)
 	f.tlm.speakV3()
 	dir := t.TempDir()
-	auth, priv := secretFile(t, dir, "a", authWord), secretFile(t, dir, "p", privWord)
-	wrong := secretFile(t, dir, "w", "another word")
-	short := secretFile(t, dir, "s", "short")
-	yaml := secretFile(t, dir, "keys.yaml", `credentials:
+	auth, priv := oneLine(t, dir, "a", authWord), oneLine(t, dir, "p", privWord)
+	wrong := oneLine(t, dir, "w", "another word")
+	short := oneLine(t, dir, "s", "short")
+	yaml := oneLine(t, dir, "keys.yaml", `credentials:
   - {name: old, version: v2c, community: public}
   - {name: see, version: v3, user: monitor, auth: {passphrase_file: a}, priv: {passphrase_file: p}}
   - {name: do, version: v3, user: operator, auth: {passphrase_file: a}, priv: {passphrase_file: p}}`)
-	tlmYAML := secretFile(t, dir, "tlm.yaml", `thresholds: {split: 20}
+	tlmYAML := oneLine(t, dir, "tlm.yaml", `thresholds: {split: 20}
 credentials:
   - {name: do, version: v3, user: operator, auth: {passphrase_file: a}, priv: {passphrase_file: p}}`)
-	broken := secretFile(t, dir, "broken.yaml", "credentials:\n  - {nmae: x}")
-	none := secretFile(t, dir, "none.yaml", "name: n1")
+	broken := oneLine(t, dir, "broken.yaml", "credentials:\n  - {nmae: x}")
+	none := oneLine(t, dir, "none.yaml", "name: n1")
 	env := map[string]string{envUser: "operator", envAuthPassphrase: authWord, envPrivFile: priv}
 	files := " --auth-file " + auth + " --priv-file " + priv
 	const get, set = " thresholds get", " thresholds set split=18"
@@ -146,7 +146,7 @@ func TestWrongPriv(t *testing.T) {
 	f.tlm.speakV3()
 	dir := t.TempDir()
 	r := simonectl(t, "--timeout", "700ms", "--retries", "0", "-u", "operator",
-		"--auth-file", secretFile(t, dir, "a", authWord), "--priv-file", secretFile(t, dir, "p", "another word"), "tree")
+		"--auth-file", oneLine(t, dir, "a", authWord), "--priv-file", oneLine(t, dir, "p", "another word"), "tree")
 	if r.code == ExitOK || !strings.Contains(r.err.Error(), "privacy passphrase") {
 		t.Errorf("%d: %v", r.code, r.err)
 	}

@@ -72,6 +72,7 @@ func newRoot(o *options, extra ...*cobra.Command) *cobra.Command {
 		newThresholdsCommand(o),
 		newReconfigCommand(o),
 		newDoctorCommand(o),
+		newKeysCommand(o),
 		newMIBCommand(o),
 		newVersionCommand(o),
 	)
