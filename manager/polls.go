@@ -186,10 +186,26 @@ func (h *Host) answered(o outgoing, r mib.Response, began time.Time, late, cost 
 		h.failed(h.cfg.Clock.Now(), o.poll)
 		return
 	}
+	if nothing(r.Vars) {
+		h.log.Debug("poll answered with none of the objects asked for", "node", o.poll.Row.Node)
+		h.failed(h.cfg.Clock.Now(), o.poll)
+		return
+	}
 	if !h.results.add(result{poll: o.poll, response: r, arrived: time.Now().Add(-waited(r)), question: o.question, late: late, cost: cost}) {
 		h.counts.Overflows++
 		h.failed(h.cfg.Clock.Now(), o.poll)
 	}
+}
+
+// nothing reports whether an agent has none of the objects: an snmpd whose
+// subagent is gone, or a device of another kind than its row says.
+func nothing(vars []mib.Variable) bool {
+	for _, v := range vars {
+		if v.Value.Type != mib.TypeNoSuchObject {
+			return false
+		}
+	}
+	return len(vars) > 0
 }
 
 // attempts is how many times a request was sent: the one that was answered

@@ -73,6 +73,41 @@ func TestOnlyWhatIsOnTheListIsPolled(t *testing.T) {
 	})
 }
 
+// An snmpd goes on to answer when the subagent behind it is gone: that it has
+// no such object is no sample, and the node is not up.
+func TestNoSuchObjectIsNoSample(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var absent atomic.Int32 // of the variables asked for, from the first
+		b := newBench(t, nil)
+		b.poller.answer = func(r mib.Request) (mib.Response, time.Duration, bool) {
+			response := ones(r)
+			for i := range min(int(absent.Load()), len(response.Vars)) {
+				response.Vars[i].Value = mib.Value{Type: mib.TypeNoSuchObject}
+			}
+			return response, time.Millisecond, true
+		}
+		b.run(t)
+		b.promote(t)
+		b.stage(t, row(20, 1))
+		for _, tt := range []struct {
+			absent int32
+			status mib.PollStatus
+		}{{0, mib.PollUp}, {3, mib.PollUp}, {1000, mib.PollFailing}, {0, mib.PollUp}} {
+			absent.Store(tt.absent)
+			time.Sleep(9 * time.Second) // the longest back-off is 8 slots
+			if status := mib.PollStatus(b.tree.Get(mib.SimoneSupportOperStatus.Append(20)).Int); status != tt.status {
+				t.Errorf("with %d variables absent the node is %v, not %v", tt.absent, status, tt.status)
+			}
+		}
+		_, records := b.ReadLog(reconfig.Cursor{Incarnation: 77}, 100)
+		for _, r := range records {
+			if s, err := mib.ParseSample(r.Payload); r.Kind == mib.RecordSample && (err != nil || len(s.Values) == 0) {
+				t.Errorf("slot %d: sample %+v, %v", r.Slot, s, err)
+			}
+		}
+	})
+}
+
 func TestDeadNodeBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var dead atomic.Bool
