@@ -2,5 +2,6 @@
 // of an agent, the built-in responder and the subagent of a real snmpd, to one
 // behaviour over the tree of a real ILM. What is read and written
 // (read_test.go, write_test.go) is answered alike by both, but for the
-// exceptions that stand in the tables with their reasons.
+// exceptions that stand in the tables with their reasons; what is hostile
+// (hostile_test.go) is refused and counted by both, and changes nothing.
 package frontends

@@ -40,7 +40,10 @@ const (
 // operator reads object(1) without .2 and .3 and the fence, and writes object(1)
 // without .1. The users of SNMPv3, monitor and manager, are as public and
 // private are, with authPriv.
-func readable() []mib.OID { return []mib.OID{mib.SimoneMIB, usmStats()} }
+func readable() []mib.OID { return []mib.OID{mib.SimoneMIB, usmStats(), inASNParseErrs()} }
+
+// inASNParseErrs counts messages that cannot be taken apart (RFC 3418).
+func inASNParseErrs() mib.OID { return mib.MustOID("1.3.6.1.2.1.11.6") }
 
 // usmStats are the counters of what USM refused (RFC 3414, section 5).
 func usmStats() mib.OID { return mib.MustOID("1.3.6.1.6.3.15.1.1") }
@@ -59,6 +62,8 @@ type front struct {
 	addr  netip.AddrPort
 	world *world
 	dir   string // for the tools of net-snmp
+
+	responder *responder.Responder // nil: it is the snmpd
 }
 
 // both gives a world with both before it.
@@ -127,7 +132,7 @@ func startResponder(tb testing.TB, w *world) *front {
 		tb.Fatal(err)
 	}
 	run(tb, r.Run)
-	return &front{name: "responder", addr: r.Addr(), world: w, dir: toolDir(tb)}
+	return &front{name: "responder", addr: r.Addr(), world: w, dir: toolDir(tb), responder: r}
 }
 
 // snmpd is a real one of net-snmp on loopback, with a directory of its own.
