@@ -42,6 +42,7 @@ type child struct {
 	lost      bool     // a manager with a newer grant has taken it
 	reading   ActionID // ReadLog outstanding
 	readAt    Instant  // no ReadLog before
+	readHead  Cursor   // of the log when it was asked for
 	missed    int
 	silent    bool
 	silentAt  Instant

@@ -311,3 +311,28 @@ func TestDrainedInTheMiddleOfAMove(t *testing.T) {
 	w.Run(10 * time.Second)
 	mustCalm(t, w)
 }
+
+// A restored store's cursor may lie before what its child still has of its
+// log. If nothing comes after that, the log is read to its head all the same,
+// and what waits for that goes on.
+func TestRestoredCursorBeforeATrimmedLog(t *testing.T) {
+	s := quick()
+	s.StartILMs, s.MinILMs = 2, 1
+	w := testbed.NewWorld(13, 10, 2, s)
+	w.Run(8 * time.Second)
+	up := ilms(w)
+	w.TakeBackup()
+	w.Run(5 * time.Second)
+	for _, id := range of(w, up[0]) {
+		w.Crash(w.Nodes[id])
+	}
+	w.Run(10 * time.Second) // it has told that they fail, and that is acknowledged
+	w.RestoreParent()
+	w.Run(2 * time.Second)
+	w.Ask(reconfig.AskDrain, up[0])
+	w.Run(20 * time.Second)
+	mustCalm(t, w)
+	if n := w.Nodes[up[0]].List.Len(); n > 0 {
+		t.Errorf("the drained ILM has %d rows", n)
+	}
+}

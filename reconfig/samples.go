@@ -32,6 +32,11 @@ func (e *Engine) logRead(ev LogRead) {
 			e.accept(c, r)
 		}
 	}
+	if len(ev.Records) == 0 && ev.Incarnation == c.readHead.Incarnation {
+		// What was there when it was asked for has left the log: the cursor is
+		// of a store that was restored.
+		cur.Seq = max(cur.Seq, c.readHead.Seq)
+	}
 	if cur != e.state.Cursors[c.id] {
 		e.state.Cursors[c.id] = cur
 		e.dirtyCursors[c.id] = struct{}{}
@@ -84,6 +89,6 @@ func (e *Engine) readLog(c *child) {
 	if head.Incarnation == 0 || head.Seq == 0 || cur.Incarnation == head.Incarnation && cur.Seq >= head.Seq {
 		return
 	}
-	c.reading = e.action()
+	c.reading, c.readHead = e.action(), head
 	e.do(ReadLog{ID: c.reading, Child: c.id, From: cur})
 }
