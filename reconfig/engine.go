@@ -47,6 +47,7 @@ type Engine struct {
 	heirsUntil map[mib.NodeID]Instant
 	plans      []plan
 	follow     []following
+	memory     memory
 	round      Round
 	counters   Counters
 

@@ -180,10 +180,7 @@ func (e *Engine) allowed(n *Node, c *child) bool {
 	case !host.holds("credential:", n.Credential), !host.holds("profile:", n.Profile):
 		return false
 	}
-	limit := e.settings.Capacity
-	if c.report.Capacity > 0 && (limit == 0 || c.report.Capacity < limit) {
-		limit = c.report.Capacity
-	}
+	limit := e.capacity(c)
 	return limit == 0 || len(e.owned[c.id]) < limit
 }
 

@@ -2,6 +2,7 @@ package reconfig
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"simone/mib"
@@ -10,7 +11,7 @@ import (
 // Settings are the numbers that steer an Engine. All can change at run time
 // (event Tuned).
 type Settings struct {
-	Policy     string        // "paper"
+	Policy     string        // see PolicyByName
 	Automatic  bool          // false: no transformations of the policy's own accord
 	Thresholds Thresholds    // stu
 	Trigger    time.Duration // between rounds
@@ -87,8 +88,10 @@ func PolicyByName(name string) (Policy, error) {
 	switch name {
 	case "paper":
 		return Paper{}, nil
+	case "balance":
+		return Balance{}, nil
 	}
-	return nil, fmt.Errorf("there is no policy %q: write paper", name)
+	return nil, fmt.Errorf("there is no policy %q: write balance or paper", name)
 }
 
 // View is what a manager knows when it decides.
@@ -100,16 +103,46 @@ type View struct {
 	MaxILMs    int // never 0
 	// MigrateToColdest excludes Idle as the target of a migrate.
 	MigrateToColdest bool
+
+	// The rest is for policies that project what a move will do.
+
+	Budget int // nodes that the round may move
+	// Grown says that the policy has had an ILM promoted, last when the sum
+	// of utilisations was GrownAt.
+	Grown   bool
+	GrownAt float64
+	// Allows reports whether a node may be moved to an ILM, as zones,
+	// credentials and earlier failures have it; nil: any to any.
+	Allows func(node, to mib.NodeID) bool
+}
+
+// load is the sum of utilisations that are known.
+func (v *View) load() (sum float64) {
+	for _, c := range v.Children {
+		if c.Utilisation > 0 && !math.IsInf(c.Utilisation, 0) {
+			sum += c.Utilisation
+		}
+	}
+	return sum
 }
 
 // ChildView is one active ILM.
 type ChildView struct {
 	ID          mib.NodeID
-	Temperature float64 // stu
-	Utilisation float64
+	Temperature float64      // stu
+	Utilisation float64      // share of its CPU, 0..1, more if that is not enough
 	Nodes       []mib.NodeID // that may be moved, in the order in which they were added
 	Fixed       int          // further nodes that may not (pinned)
 	Busy        bool         // moves from or to it are under way: it is neither source nor target now
+
+	Loads    []float64 // of Nodes: the share of Utilisation that each causes
+	Rate     float64   // polls per second of all its nodes
+	Capacity int       // rows that it may have; 0: no limit
+	Hot      int       // rounds in a row that Temperature has been above Split
+	Cold     int       // and below Merge
+	Rests    bool      // what it reports is from before its last change, or that came to nothing
+	NoGive   bool      // it has taken nodes lately
+	NoTake   bool      // it has given nodes lately
 }
 
 // Transformation is one change that a policy wants (paper section 4).

@@ -77,6 +77,9 @@ func (e *Engine) runRound() {
 		if t.Demote {
 			active--
 		}
+		if t.Promote {
+			e.memory.grew(view.load())
+		}
 		e.begin(t)
 	}
 }
@@ -84,9 +87,10 @@ func (e *Engine) runRound() {
 // view is what the policy is shown, and the round's record of it.
 func (e *Engine) view() (View, Round) {
 	s := e.settings
-	v := View{Thresholds: s.Thresholds, MinILMs: s.MinILMs, MaxILMs: s.MaxILMs, MigrateToColdest: s.MigrateToColdest}
+	v := View{Thresholds: s.Thresholds, MinILMs: s.MinILMs, MaxILMs: s.MaxILMs, MigrateToColdest: s.MigrateToColdest,
+		Budget: e.budget(), Grown: e.memory.grown, GrownAt: e.memory.grownAt, Allows: e.mayMove}
 	r := Round{At: e.now}
-	busy := e.busy()
+	busy, unsettled := e.busy(), e.unsettled()
 	for _, id := range e.order {
 		c := e.children[id]
 		if c.self {
@@ -109,7 +113,7 @@ func (e *Engine) view() (View, Round) {
 			if s.Weighted {
 				t = c.report.Weighted
 			}
-			cv := ChildView{ID: id, Temperature: t, Utilisation: c.report.Utilisation, Busy: busy[id]}
+			cv := ChildView{ID: id, Temperature: t, Utilisation: c.report.Utilisation, Busy: busy[id], Capacity: e.capacity(c)}
 			for _, k := range e.ownedBy(id) {
 				if n := e.state.Nodes[k]; n.Pinned || n.Intent.Target != 0 || n.Wanted || n.Manager {
 					cv.Fixed++
@@ -120,6 +124,9 @@ func (e *Engine) view() (View, Round) {
 			slices.SortFunc(cv.Nodes, func(a, b mib.NodeID) int {
 				return cmp.Or(cmp.Compare(e.state.Nodes[a].Order, e.state.Nodes[b].Order), cmp.Compare(a, b))
 			})
+			e.gaugeLoads(c, &cv)
+			e.memory.observe(e.now, s.Trigger, s.Thresholds, &cv)
+			cv.Rests = cv.Rests || unsettled[id]
 			if cv.Busy {
 				verdict = "moves are under way"
 			}
@@ -135,7 +142,24 @@ func (e *Engine) view() (View, Round) {
 	if v.MaxILMs <= 0 {
 		v.MaxILMs = len(v.Children) + len(v.Idle)
 	}
+	e.memory.forget(v)
 	return v, r
+}
+
+// mayMove is View.Allows. Of a host that is no ILM yet nothing speaks against it.
+func (e *Engine) mayMove(node, to mib.NodeID) bool {
+	n, c := e.state.Nodes[node], e.children[to]
+	return c == nil || e.allowed(&n, c)
+}
+
+// unsettled says which ILMs take part in a transformation whose outcome has
+// not been told.
+func (e *Engine) unsettled() map[mib.NodeID]bool {
+	ids := make(map[mib.NodeID]bool)
+	for _, f := range e.follow {
+		ids[f.From], ids[f.To] = true, true
+	}
+	return ids
 }
 
 // busy says which children have moves from or to them under way.
@@ -197,6 +221,7 @@ func (e *Engine) advancePlans() {
 			return true
 		case e.now > p.until || c != nil && c.silent || !e.state.Nodes[p.To].Wanted:
 			e.record(Entry{Kind: KindAbort, From: p.From, To: p.To, Nodes: len(p.Nodes), Seen: fmt.Sprintf("%v: node %d did not become an ILM", p.Kind, p.To)})
+			e.memory.ended(e.now, e.settings.Trigger, p.Transformation, 0)
 			e.counters.Aborts++
 			return true
 		}
@@ -210,6 +235,7 @@ func (e *Engine) enact(t Transformation) {
 	c := e.children[t.To]
 	if !e.ready(c) || e.closed(t.To) {
 		e.record(Entry{Kind: KindAbort, From: t.From, To: t.To, Nodes: len(t.Nodes), Seen: fmt.Sprintf("%v: ILM %d cannot take nodes now", t.Kind, t.To)})
+		e.memory.ended(e.now, e.settings.Trigger, t, 0)
 		e.counters.Aborts++
 		return
 	}
@@ -232,6 +258,7 @@ func (e *Engine) enact(t Transformation) {
 			}
 		}
 	}
+	e.memory.began(e.now, t)
 	e.follow = append(e.follow, following{Transformation: t, fromT: e.temperature(t.From), toT: e.temperature(t.To)})
 }
 
@@ -262,6 +289,7 @@ func (e *Engine) outcomes() {
 			f.done = e.now
 			still = append(still, f)
 		default:
+			e.memory.ended(e.now, e.settings.Trigger, f.Transformation, moved)
 			e.record(Entry{
 				Kind: KindOutcome, From: f.From, To: f.To, Nodes: moved, Seen: f.Seen, Expected: f.Expected,
 				Outcome: fmt.Sprintf("%v moved %d of %d nodes; temperature of %d: %.3g, now %.3g stu; of %d: %.3g, now %.3g stu",

@@ -192,7 +192,6 @@ func TestLoadRefuses(t *testing.T) {
 		{"churn of nothing", "churn: 0", []string{":1:8: churn: 0 is no share; write a number above 0", "mode: fixed"}},
 		{"ilms", "ilms: {min: 3, max: 2}", []string{"ilms.max: 2 is below min (3)"}},
 		{"start", "ilms: {min: 3}", []string{"ilms.start: 2 is not from min (3) to the number of candidates"}},
-		{"policy to come", "policy: balance", []string{"policy: balance comes with a later release; write paper"}},
 		{"policy", "policy: papr", []string{`policy: "papr" is not known; did you mean "paper"?`}},
 		{"mode", "mode: manual", []string{`mode: "manual" is not known; write automatic or fixed`}},
 		{"etcd", "store: etcd://10.0.0.1:2379", []string{"store: a store in etcd, for two or more TLMs, comes with a later release"}},

@@ -156,11 +156,7 @@ func (t *TLM) problems() Problems {
 }
 
 func checkPolicy(ps *Problems, policy string) {
-	if policy == "balance" {
-		ps.add("policy", "balance comes with a later release; write paper")
-		return
-	}
-	checkChoice(ps, "policy", policy, "paper")
+	checkChoice(ps, "policy", policy, "balance", "paper")
 }
 
 func (t *Thresholds) problems() (ps Problems) {
