@@ -396,6 +396,7 @@ func TestControlRefused(t *testing.T) {
 		{mib.InconsistentValue, 2, reconfig.EpochStale},
 		{mib.ResourceUnavailable, 2, reconfig.NotHeld},
 		{mib.WrongValue, 2, reconfig.Malformed},
+		{mib.NotWritable, 1, reconfig.TimedOut},
 		{mib.NotWritable, 2, reconfig.Malformed},
 		{mib.NoAccess, 1, reconfig.Malformed},
 		{mib.AuthorizationError, 0, reconfig.Malformed},
@@ -418,6 +419,17 @@ func TestControlRefused(t *testing.T) {
 				a := &fakeAgent{onSet: func([]mib.Variable) (mib.ErrorStatus, int) { return mib.InconsistentValue, index }}
 				_, err := newRemote(a).control(t.Context(), reconfig.Control{Child: 7, ControlSet: reconfig.ControlSet{Verb: reconfig.Demote}})
 				wantFailure(t, err, why, "inconsistentValue")
+			}
+		})
+	})
+	t.Run("nobody behind the snmpd", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a := &fakeAgent{onSet: func([]mib.Variable) (mib.ErrorStatus, int) { return mib.NotWritable, 1 }}
+			began := time.Now()
+			_, err := newRemote(a).control(t.Context(), reconfig.Control{Child: 7, ControlSet: reconfig.ControlSet{Verb: reconfig.Claim}})
+			wantFailure(t, err, reconfig.TimedOut, "notWritable at variable 1")
+			if d := time.Since(began); d < maxProbeTimeout {
+				t.Errorf("given up after %v, so that the engine asks again without a pause", d)
 			}
 		})
 	})

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"encoding/binary"
+	"time"
 
 	"simone/mib"
 	"simone/reconfig"
@@ -49,6 +50,12 @@ func controlFailure(verb reconfig.ControlVerb, status mib.ErrorStatus, index int
 		return reconfig.EpochStale
 	case mib.ResourceUnavailable:
 		return reconfig.NotHeld
+	case mib.NotWritable:
+		if index <= 1 {
+			// A child's fence can always be written: it is not there, and the
+			// snmpd that it is a subagent of says so. It may be back any moment.
+			return reconfig.TimedOut
+		}
 	case mib.GenErr, mib.CommitFailed, mib.UndoFailed:
 		// The child could not keep the change, or an AgentX master gave up
 		// on a subagent that may yet do it: nothing is known.
@@ -72,6 +79,14 @@ func (d *remoteDelegate) control(ctx context.Context, a reconfig.Control) (answe
 		return doneAction(a.ID), nil
 	}
 	why := controlFailure(a.Verb, response.Status, response.Index)
+	if response.Status == mib.NotWritable && why == reconfig.TimedOut {
+		// What is asked again at once takes no longer than this answer did:
+		// the engine's pace is that of children that do not answer.
+		select {
+		case <-ctx.Done():
+		case <-time.After(d.probeTimeout):
+		}
+	}
 	return nil, failed(why, "%v: node %d at %v answered %v at variable %d%s",
 		a.Verb, d.child, d.address, response.Status, response.Index, d.reason(ctx))
 }
