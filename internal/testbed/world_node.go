@@ -18,6 +18,7 @@ type Node struct {
 	Cut       bool                // from the parent, both ways
 	Unseen    map[mib.NodeID]bool // managers that cannot reach it
 	Temp      float64
+	Slowness  float64 // of its host: the utilisation that each row causes
 	List      *reconfig.List
 	Durable   reconfig.ListState
 	Candidate bool
@@ -170,7 +171,8 @@ func (w *World) report(c *Node, ids []mib.NodeID, full bool) reconfig.Report {
 	l := c.List
 	r := reconfig.Report{
 		Fence: l.Fence(), Active: l.Active(), Windows: 1, Temperature: c.Temp, Weighted: c.Temp,
-		Digest: l.Digest(), Log: l.Log().Head(), Full: full,
+		Utilisation: c.Slowness * float64(l.Len()),
+		Digest:      l.Digest(), Log: l.Log().Head(), Full: full,
 	}
 	if full {
 		ids = nil
