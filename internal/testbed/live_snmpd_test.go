@@ -18,6 +18,7 @@ import (
 // its own and asked by SNMPv3 alone, do what those with the built-in responder
 // do. What is there after each step is walked from outside by snmpwalk.
 func TestLiveUnderSnmpd(t *testing.T) {
+	t.Parallel()
 	const poll = time.Second
 	tr := plantUnderSnmpd(t, 6, 6, poll, "ilms: {min: 2}\nthresholds: {merge: 0.0001, split: 30, migrate: 5000}\n")
 	tr.expect(`level=WARN msg="(no session|session) with the snmpd`)
@@ -55,29 +56,42 @@ func TestLiveUnderSnmpd(t *testing.T) {
 		return ""
 	})
 	restore()
+	// From here on nodes move because something fails, and not because the
+	// machine of the test is busy.
+	tr.client.mustSet(tr.tlm().address, thresholds(0, 1e8, 1e9)...)
 	t.Logf("%s slowed (%s): split decided after %v, its %d rows are %d %v later", hot, how, took.Round(time.Millisecond), rows, after, handed.Round(time.Millisecond))
 	eventually(t, patience, "the tree settles", tr.settled(all...))
 	tr.seen("split", all)
 
-	// The snmpds under an ILM and under a leaf are killed and restarted.
+	// The snmpds under an ILM and under a leaf are killed and restarted, and so
+	// is the leaf itself, while its snmpd goes on to answer.
 	names, err := tr.names()
 	if err != nil {
 		t.Fatal(err)
 	}
 	leaf := ""
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if _, ok := tr.members[name]; ok && names[name].kind == mib.KindLeaf && name != "tlm" {
-			leaf = name
+	for _, m := range tr.sorted() {
+		if names[m.name].kind == mib.KindLeaf && m.name != "tlm" {
+			leaf = m.name
 		}
 	}
-	for what, name := range map[string]string{"ILM": tr.ilms()[0], "leaf": leaf} {
-		tr.survives(what, name, all)
-		excused[names[name].id] = true // while nobody answered
-	}
-	tr.seen("snmpds restarted", all)
+	ilm := tr.busiest("")
+	excused[names[ilm].id], excused[names[leaf].id] = true, true // while nobody answered
+	tr.survives("snmpd of the ILM "+ilm, ilm, all, func() { tr.restartSnmpd(ilm) })
+	tr.survives("snmpd of the leaf "+leaf, leaf, all, func() {
+		tr.snmpds[leaf].kill()
+		tr.failing(leaf)
+		tr.snmpds[leaf].launch(t)
+	})
+	tr.survives("leaf "+leaf+" itself", leaf, all, func() {
+		tr.members[leaf].kill()
+		tr.failing(leaf)
+		tr.start(leaf)
+	})
+	tr.seen("restarted", all)
 
-	// An ILM is killed.
-	victim := tr.ilms()[len(tr.ilms())-1]
+	// Another ILM is killed: what the first one polled is to have no gap.
+	victim := tr.busiest(ilm)
 	lists, err := tr.lists()
 	if err != nil {
 		t.Fatal(err)
@@ -146,9 +160,37 @@ func (tr *snmpdTree) views(name string) {
 	tr.client.mustSet(tr.tlm().address, threshold) // by the operator
 }
 
-// survives kills and restarts the snmpd under a member, and holds the rows
-// that the member is and has against those of before.
-func (tr *snmpdTree) survives(what, name string, all []string) {
+// busiest is the ILM with the longest list, of those other than one.
+func (tr *snmpdTree) busiest(except string) (name string) {
+	tr.t.Helper()
+	most := -1
+	for _, ilm := range tr.ilms() {
+		if n := len(tr.walk(ilm, mib.SimoneSupportName)); n > most && ilm != except {
+			name, most = ilm, n
+		}
+	}
+	return name
+}
+
+// failing waits until the TLM says that a node does not answer.
+func (tr *snmpdTree) failing(name string) {
+	tr.t.Helper()
+	began := time.Now()
+	eventually(tr.t, patience, name+" is found to be failing", func() string {
+		names := tr.walk("tlm", mib.SimoneNameName)
+		for id, status := range tr.walk("tlm", mib.SimoneNameOperStatus) {
+			if names[id] == name && status != strconv.Itoa(int(mib.PollUp)) {
+				return ""
+			}
+		}
+		return "it is up"
+	})
+	tr.t.Logf("%s is found to be failing after %v", name, time.Since(began).Round(time.Millisecond))
+}
+
+// survives restarts something of a member, and holds the rows that the member
+// is and has afterwards against those of before.
+func (tr *snmpdTree) survives(what, name string, all []string, restart func()) {
 	tr.t.Helper()
 	before, err := tr.names()
 	if err != nil {
@@ -156,9 +198,12 @@ func (tr *snmpdTree) survives(what, name string, all []string) {
 	}
 	own := tr.walk(name, mib.SimoneSupportEpoch)
 	moves := tr.counter(mib.SimoneReconfigMoves)
-	took := tr.restartSnmpd(name)
-	settled := eventually(tr.t, patience, name+" is polled again", tr.settled(all...))
-	tr.t.Logf("snmpd under the %s %s killed: its objects are back after %v, all is as it was %v later", what, name, took.Round(time.Millisecond), settled.Round(time.Millisecond))
+	began := time.Now()
+	restart()
+	restarted := time.Now()
+	eventually(tr.t, patience, name+" is polled again", tr.settled(all...))
+	tr.t.Logf("%s killed and restarted within %v: all is as it was %v later", what,
+		restarted.Sub(began).Round(time.Millisecond), time.Since(restarted).Round(time.Millisecond))
 	after, err := tr.names()
 	if err != nil {
 		tr.t.Fatal(err)

@@ -211,13 +211,12 @@ func (tr *snmpdTree) startAll() {
 	tr.start()
 }
 
-// restartSnmpd kills an snmpd and starts it again, and gives the time until
-// its subagent's objects are back, and those of others never were away.
-func (tr *snmpdTree) restartSnmpd(name string) time.Duration {
+// restartSnmpd kills an snmpd, starts it again, and waits until its subagent's
+// objects are back.
+func (tr *snmpdTree) restartSnmpd(name string) {
 	tr.t.Helper()
 	d := tr.snmpds[name]
 	d.kill()
-	killed := time.Now()
 	d.launch(tr.t)
 	eventually(tr.t, patience, "the objects of "+name+" are back", func() string {
 		v, err := tr.client.get(d.address, mib.Instance(mib.SimoneNodeName))
@@ -229,7 +228,6 @@ func (tr *snmpdTree) restartSnmpd(name string) time.Duration {
 		}
 		return ""
 	})
-	return time.Since(killed)
 }
 
 // walk is net-snmp's snmpwalk through a member's snmpd, as monitor: a column
