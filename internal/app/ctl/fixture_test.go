@@ -161,6 +161,14 @@ func (a *agent) value(object mib.OID) mib.Value {
 // start answers, until stop or the end of the test.
 func (a *agent) start() *agent {
 	a.t.Helper()
+	a.fill()
+	a.restart()
+	return a
+}
+
+// fill puts the scalars into the tree.
+func (a *agent) fill() {
+	a.t.Helper()
 	var objects []mib.Scalar
 	for name := range a.scalars {
 		object := mib.MustOID(name)
@@ -173,8 +181,6 @@ func (a *agent) start() *agent {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	a.restart()
-	return a
 }
 
 // restart answers again after stop.

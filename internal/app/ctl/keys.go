@@ -69,9 +69,9 @@ func (o *options) makeKeys(dir, name string) error {
 	if user == "" {
 		user = name
 	}
-	for what, word := range map[string]string{"name": name, "user": user} {
-		if !keyName.MatchString(word) || len(word) > snmp.MaxUserName {
-			return usage(fmt.Sprintf("use letters, digits, dots, dashes and underscores, %d at most", snmp.MaxUserName), "%q is no %s for keys", word, what)
+	for _, x := range []struct{ what, word string }{{"name", name}, {"user", user}} {
+		if !keyName.MatchString(x.word) || len(x.word) > snmp.MaxUserName {
+			return usage(fmt.Sprintf("use letters, digits, dots, dashes and underscores, %d at most", snmp.MaxUserName), "%q is no %s for keys", x.word, x.what)
 		}
 	}
 	if o.v3.level != "" && !strings.EqualFold(o.v3.level, usm.AuthPriv.String()) || o.v3.authFile+o.v3.privFile != "" {

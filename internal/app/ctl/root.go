@@ -73,6 +73,7 @@ func newRoot(o *options, extra ...*cobra.Command) *cobra.Command {
 		newReconfigCommand(o),
 		newDoctorCommand(o),
 		newKeysCommand(o),
+		newSnmpdConfigCommand(o),
 		newMIBCommand(o),
 		newVersionCommand(o),
 	)
