@@ -409,7 +409,8 @@ func (e *Engine) learn(c *child, id mib.NodeID, high mib.Epoch) {
 	ep := r.Row.Epoch
 	n, known := e.node(id)
 	switch {
-	case !known && (e.state.Meta.Level > 0 || !e.strange(ep, high) && id < e.state.Meta.NextID): // a node that was forgotten
+	case !known && (e.state.Meta.Level > 0 || ep[0] <= high[0] && id < e.state.Meta.NextID):
+		// A node that was forgotten, wherever below the row has got to.
 		c.strays[id] = ep
 	case !known: // joined after the backup that this store came from
 		e.sawEpoch(ep)
