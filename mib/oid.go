@@ -58,7 +58,25 @@ func (o OID) AppendText(b []byte) []byte {
 }
 
 // Compare orders OIDs lexicographically, as GETNEXT walks them.
-func (o OID) Compare(p OID) int { return slices.Compare(o, p) }
+func (o OID) Compare(p OID) int {
+	// Every lookup in a tree does this several times, and slices.Compare of
+	// a type of its own calls a function for each part.
+	for i := range min(len(o), len(p)) {
+		if o[i] != p[i] {
+			if o[i] < p[i] {
+				return -1
+			}
+			return 1
+		}
+	}
+	switch {
+	case len(o) < len(p):
+		return -1
+	case len(o) > len(p):
+		return 1
+	}
+	return 0
+}
 
 // Equal reports whether o and p are the same identifier.
 func (o OID) Equal(p OID) bool { return slices.Equal(o, p) }
@@ -66,6 +84,25 @@ func (o OID) Equal(p OID) bool { return slices.Equal(o, p) }
 // HasPrefix reports whether o lies in the subtree at prefix (or is its root).
 func (o OID) HasPrefix(prefix OID) bool {
 	return len(o) >= len(prefix) && slices.Equal(o[:len(prefix)], prefix)
+}
+
+// firstAt finds the first of n names in order that does not sort before name,
+// n if there is none, and whether it is name itself. It is
+// slices.BinarySearchFunc without copies of what has the names.
+func firstAt(n int, at func(int) OID, name OID) (int, bool) {
+	low, high := 0, n
+	for low < high {
+		middle := int(uint(low+high) >> 1)
+		switch c := at(middle).Compare(name); {
+		case c == 0:
+			return middle, true
+		case c < 0:
+			low = middle + 1
+		default:
+			high = middle
+		}
+	}
+	return low, false
 }
 
 // Append returns a new OID with the given parts added.

@@ -86,7 +86,7 @@ func (s *Scalars) Register(t *Tree) error {
 
 // find gives the object that name lies in, or nil.
 func (s *Scalars) find(name OID) *scalar {
-	i, exact := slices.BinarySearchFunc(s.objects, name, func(c scalar, n OID) int { return c.OID.Compare(n) })
+	i, exact := firstAt(len(s.objects), func(i int) OID { return s.objects[i].OID }, name)
 	if !exact {
 		i--
 	}
@@ -110,7 +110,7 @@ func (s *Scalars) Get(name OID) Value {
 
 // Next gives the first instance after name that has a value.
 func (s *Scalars) Next(name OID) (Variable, bool) {
-	i, exact := slices.BinarySearchFunc(s.objects, name, func(c scalar, n OID) int { return c.name.Compare(n) })
+	i, exact := firstAt(len(s.objects), func(i int) OID { return s.objects[i].name }, name)
 	if exact {
 		i++
 	}

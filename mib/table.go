@@ -130,7 +130,8 @@ func (t *Table) Next(name OID) (Variable, bool) {
 			index = next
 			// A row that went since, or that is empty here, is passed over.
 			if v := t.rows.Value(number, index); !v.IsException() {
-				return Variable{append(t.entry.Append(number), index...), v}, true
+				name := make(OID, 0, len(t.entry)+1+len(index))
+				return Variable{append(append(append(name, t.entry...), number), index...), v}, true
 			}
 		}
 		index = nil

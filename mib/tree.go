@@ -111,7 +111,7 @@ func (t *Tree) Roots() []OID {
 
 // search finds where root stands or would stand among the entries.
 func (t *Tree) search(root OID) (int, bool) {
-	return slices.BinarySearchFunc(t.entries, root, func(e entry, r OID) int { return e.root.Compare(r) })
+	return firstAt(len(t.entries), func(i int) OID { return t.entries[i].root }, root)
 }
 
 // find gives the entry that answers for name. As no root lies inside
