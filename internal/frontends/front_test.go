@@ -64,6 +64,7 @@ type front struct {
 	dir   string // for the tools of net-snmp
 
 	responder *responder.Responder // nil: it is the snmpd
+	pid       int                  // of the snmpd
 }
 
 // both gives a world with both before it.
@@ -143,9 +144,10 @@ type snmpd struct {
 }
 
 // startSNMPd puts a subagent and an snmpd before a world. CI must have one.
-func startSNMPd(tb testing.TB, w *world) *front {
+// more are further lines of its configuration.
+func startSNMPd(tb testing.TB, w *world, more ...string) *front {
 	tb.Helper()
-	d := launchSNMPd(tb)
+	d := launchSNMPd(tb, more...)
 	a, err := agentx.New(agentx.Config{Master: "unix:" + d.socket, Addr: d.addr, Logger: quiet()}, w.tree)
 	if err != nil {
 		tb.Fatal(err)
@@ -157,7 +159,7 @@ func startSNMPd(tb testing.TB, w *world) *front {
 			tb.Errorf("the subagent's session was not calm: %+v", s)
 		}
 	})
-	return &front{name: "snmpd", addr: a.Addr(), world: w, dir: toolDir(tb)}
+	return &front{name: "snmpd", addr: a.Addr(), world: w, dir: toolDir(tb), pid: d.pid}
 }
 
 // launchSNMPd starts an snmpd and waits until it answers. more are further
