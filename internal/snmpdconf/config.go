@@ -185,7 +185,9 @@ func (c *Config) sections() []section {
 	if strings.HasPrefix(c.socket(), "unix:") {
 		owner, why := "", "root alone may connect"
 		if c.Group != "" {
-			owner, why = " root "+c.Group, "root and group "+c.Group+" may connect, and nobody else"
+			// snmpd takes -1 for the user that it is; a root by name it
+			// takes for an unknown one, and says so in its log.
+			owner, why = " -1 "+c.Group, "root and group "+c.Group+" may connect, and nobody else"
 		}
 		agentx.add(why, "agentXPerms 0660 0755%s", owner)
 	}

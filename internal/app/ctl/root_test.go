@@ -128,3 +128,60 @@ func TestVersion(t *testing.T) {
 		t.Errorf("%v: %s", r.err, r.stdout)
 	}
 }
+
+// TestCommandsInDocument: docs/commands.md has a line with an example for each
+// command, and for none that is not there.
+func TestCommandsInDocument(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "commands.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The demo's command comes from elsewhere, and cobra adds its own.
+	known := map[string]bool{"simonectl demo": true, "simonectl completion": true}
+	var collect func(*cobra.Command)
+	collect = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			collect(sub)
+		}
+		if !c.HasSubCommands() {
+			known[c.CommandPath()] = true
+		}
+	}
+	o, _, _ := surroundings(nil)
+	root := newRoot(o)
+	collect(root)
+	documented := make(map[string]bool)
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 || !strings.HasPrefix(cells[1], " `simonectl ") {
+			continue
+		}
+		path := strings.Trim(cells[1], " `")
+		documented[path] = true
+		if !known[path] {
+			t.Errorf("there is no command %q", path)
+		}
+		example := strings.Trim(cells[3], " `")
+		if !strings.HasPrefix(example, path) {
+			t.Errorf("the example of %q is %q", path, example)
+		}
+		if path == "simonectl demo" || path == "simonectl completion" {
+			continue
+		}
+		c, rest, err := root.Find(strings.Fields(example)[1:])
+		if err == nil {
+			err = c.ParseFlags(rest)
+		}
+		if err == nil {
+			err = c.ValidateArgs(c.Flags().Args())
+		}
+		if err != nil || c.CommandPath() != path {
+			t.Errorf("%q: %v", example, err)
+		}
+	}
+	for path := range known {
+		if !documented[path] {
+			t.Errorf("docs/commands.md does not have %q", path)
+		}
+	}
+}
