@@ -14,10 +14,12 @@ import (
 
 	"simone/internal/snmp"
 	"simone/internal/snmp/usm"
+	"simone/internal/snmpdconf"
 	"simone/mib"
 )
 
-// Who asks the snmpds, all with SHA-256 and AES-128: DESIGN section 4's views.
+// Who asks the snmpds, all with SHA-256 and AES-128, in the roles of DESIGN
+// section 4 as simonectl snmpd-config gives them.
 const (
 	managerUser  = "manager"  // rows and roles
 	operatorUser = "operator" // thresholds, drain, trigger
@@ -53,7 +55,8 @@ func findSnmpd(t *testing.T) string {
 	return ""
 }
 
-// newSnmpd writes the configuration of an snmpd; nothing runs yet.
+// newSnmpd writes the configuration of an snmpd, as simonectl snmpd-config
+// does; nothing runs yet.
 func newSnmpd(t *testing.T, program, dir string, address netip.AddrPort) *snmpd {
 	t.Helper()
 	d := &snmpd{program: program, dir: dir, address: address, log: new(logBuffer)}
@@ -62,24 +65,21 @@ func newSnmpd(t *testing.T, program, dir string, address netip.AddrPort) *snmpd 
 			t.Fatal(err)
 		}
 	}
-	lines := []string{
-		"agentAddress udp:" + address.String(),
-		"master agentx", "agentXSocket " + d.master(), "agentXPerms 0700 0700", "agentXTimeout 3", "agentXRetries 0",
-		"dontLogTCPWrappersConnects yes",
-		"view all included .1", "view nothing excluded .1",
-		"view operator included " + mib.SimoneReconfig.String(), "view operator included " + mib.SimoneIlmTrigger.String(),
-		"view manager included " + mib.SimoneMIB.String(),
+	need := snmpdconf.Config{Socket: d.master()}
+	for user, role := range map[string]snmpdconf.Role{managerUser: snmpdconf.Manager, operatorUser: snmpdconf.Operator, monitorUser: snmpdconf.Monitor} {
+		need.Members = append(need.Members, snmpdconf.Member{Role: role, Account: snmpdconf.Account{
+			Name: user, Auth: usm.SHA256, AuthPassphrase: snmpdconf.Secret(authOf(user)), Priv: usm.AES128, PrivPassphrase: snmpdconf.Secret(privOf(user)),
+		}})
 	}
-	secrets := ""
-	for user, write := range map[string]string{managerUser: "manager", operatorUser: "operator", monitorUser: "nothing"} {
-		lines = append(lines, fmt.Sprintf("group %ss usm %s", user, user), fmt.Sprintf("access %ss \"\" usm priv exact all %s nothing", user, write))
-		secrets += fmt.Sprintf("createUser %s SHA-256 %q AES %q\n", user, authOf(user), privOf(user))
+	if err := need.Validate(); err != nil {
+		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"conf/snmpd.conf": strings.Join(lines, "\n") + "\n", "var/snmpd.conf": secrets} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	secrets, _, err := need.PutUsers("")
+	if err != nil {
+		t.Fatal(err)
 	}
+	writeFile(t, filepath.Join(dir, "conf", "snmpd.conf"), fmt.Sprintf("agentAddress udp:%v\n%s", address, need.Block()))
+	writeFile(t, filepath.Join(dir, "var", "snmpd.conf"), secrets)
 	return d
 }
 
