@@ -97,7 +97,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 		e.state.Cursors = make(map[mib.NodeID]Cursor)
 	}
 	if e.policy, _ = PolicyByName(settings.Policy); e.policy == nil {
-		e.policy = Paper{}
+		e.policy = Balance{}
 	}
 	if e.state.Meta.Self == 0 {
 		e.state.Meta.Self = 1

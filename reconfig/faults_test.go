@@ -40,6 +40,7 @@ var shapes = []shape{
 
 func (s shape) settings() reconfig.Settings {
 	set := reconfig.DefaultSettings()
+	set.Policy = "paper" // it moves more than balance
 	set.Trigger, set.Interval = time.Second, time.Second
 	set.StartILMs = min(s.candidates, 3)
 	set.MinILMs = min(s.candidates, 2)

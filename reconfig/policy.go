@@ -40,7 +40,7 @@ type Thresholds struct{ Merge, Split, Migrate float64 }
 // DefaultSettings are DESIGN section 2's.
 func DefaultSettings() Settings {
 	return Settings{
-		Policy:     "paper",
+		Policy:     "balance",
 		Automatic:  true,
 		Thresholds: Thresholds{0.1, 17.5, 500},
 		Trigger:    10 * time.Second,

@@ -57,7 +57,7 @@ func TestSetReconfig(t *testing.T) {
 		{name: "threshold that is too long", vars: []mib.Variable{set(split, mib.Text(strings.Repeat("1", 33)))}, status: mib.WrongLength, reason: "33 octets", object: split, want: "17.5"},
 		{name: "policy", vars: []mib.Variable{set(mib.SimonePolicy, mib.Text("paper"))}, object: mib.SimonePolicy, want: "paper"},
 		{name: "another policy", vars: []mib.Variable{set(mib.SimonePolicy, mib.Text("balance"))}, object: mib.SimonePolicy, want: "balance"},
-		{name: "unknown policy", vars: []mib.Variable{set(mib.SimonePolicy, mib.Text("whim"))}, status: mib.WrongValue, reason: "write balance or paper", object: mib.SimonePolicy, want: "paper"},
+		{name: "unknown policy", vars: []mib.Variable{set(mib.SimonePolicy, mib.Text("whim"))}, status: mib.WrongValue, reason: "write balance or paper", object: mib.SimonePolicy, want: "balance"},
 		{name: "mode", vars: []mib.Variable{set(mib.SimoneReconfigMode, mib.Integer(2))}, object: mib.SimoneReconfigMode, want: "fixed"},
 		{name: "mode that there is not", vars: []mib.Variable{set(mib.SimoneReconfigMode, mib.Integer(3))}, status: mib.WrongValue, reason: "automatic(1), fixed(2)", object: mib.SimoneReconfigMode, want: "automatic"},
 		{name: "paused", vars: []mib.Variable{set(mib.SimoneReconfigPaused, mib.Truth(true))}, object: mib.SimoneReconfigPaused, want: "true"},

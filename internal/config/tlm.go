@@ -101,7 +101,7 @@ func DefaultTLM() *TLM {
 		Trigger:       Duration(10 * time.Second),
 		Probe:         Probe{Interval: Duration(500 * time.Millisecond), Misses: 3},
 		Thresholds:    DefaultThresholds(),
-		Policy:        "paper",
+		Policy:        "balance",
 		Mode:          "automatic",
 		ILMs:          ILMs{Start: 2, Min: 1, Below: 2},
 		Churn:         0.1,

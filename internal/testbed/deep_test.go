@@ -121,7 +121,7 @@ func TestLowerDies(t *testing.T) {
 		m := middle(d)
 		c := d.Nodes[m.Engine.Children()[0].ID]
 		d.Crash(c)
-		d.Run(6 * time.Second)
+		d.Run(20 * time.Second) // the host promoted in its place gets its share, too
 		deepCalm(t, d)
 		d.Start(c)
 		d.Run(10 * time.Second)

@@ -61,7 +61,7 @@ func TestLiveTlmKilled(t *testing.T) {
 	t.Parallel()
 	const poll = 500 * time.Millisecond
 	chance := rand.New(rand.NewPCG(*seedFlag, 0))
-	tr := plant(t, 6, poll, "tlm:ilms.min=2")
+	tr := plant(t, 6, poll, "tlm:ilms.min=2", "tlm:policy=paper")
 	devices := tr.devices(t, 8)
 	all := tr.everybody(devices)
 	tr.start()

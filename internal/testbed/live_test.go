@@ -63,7 +63,7 @@ func TestLiveTreeForms(t *testing.T) {
 // are split and nodes promoted, and no slot of a node that moves is lost.
 func TestLiveSplit(t *testing.T) {
 	t.Parallel()
-	tr := plant(t, 6, 500*time.Millisecond)
+	tr := plant(t, 6, 500*time.Millisecond, "tlm:policy=paper")
 	all := tr.everybody(tr.devices(t, 8))
 	tr.start()
 	eventually(t, patience, "the tree forms", tr.settled(all...))

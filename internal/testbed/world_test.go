@@ -10,6 +10,7 @@ import (
 
 func fast() reconfig.Settings {
 	s := reconfig.DefaultSettings()
+	s.Policy = "paper" // which splits at once what is hot
 	s.Trigger, s.Interval = time.Second, time.Second
 	s.MinILMs, s.StartILMs = 2, 4
 	return s

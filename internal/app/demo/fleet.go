@@ -84,6 +84,7 @@ func openAt(cfg *config.Demo, dir string, log *slog.Logger) (f *fleet, err error
 	made.fill(&tc.Node, "tlm", tlmAt, dir)
 	tc.Poll, tc.Trigger, tc.Probe, tc.Thresholds, tc.Temperature = cfg.Poll, cfg.Trigger, cfg.Probe, cfg.Thresholds, cfg.Temperature
 	tc.ILMs = config.ILMs{Start: cfg.Start, Min: cfg.Min}
+	tc.Policy = "paper" // the story told is that of document 001
 	if err := tc.Validate(); err != nil {
 		return nil, err
 	}
