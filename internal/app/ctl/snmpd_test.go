@@ -230,3 +230,36 @@ func TestSnmpdConfigFailures(t *testing.T) {
 		t.Errorf("it was changed:\n%s", got)
 	}
 }
+
+// TestSnmpdConfigWhileItRuns: what is written into the persistent file of an
+// snmpd that runs is lost when it stops, so it is warned of.
+func TestSnmpdConfigWhileItRuns(t *testing.T) {
+	s := newSnmpdFiles(t, t.TempDir(), shippedConf)
+	for _, c := range []struct {
+		name, process string
+		members       []string
+		warned        bool
+	}{
+		{"WithoutUsers", "snmpd", nil, false},
+		{"OtherProcess", "snmptrapd", []string{"--monitor", s.yaml("monitor")}, false},
+		{"Users", "snmpd", []string{"--operator", s.yaml("operator")}, true},
+		{"UsersAgain", "snmpd", []string{"--operator", s.yaml("operator")}, true}, // not taken over yet
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o, _, stderr := surroundings(nil)
+			o.root = t.TempDir()
+			process := filepath.Join(o.root, "proc", "4711")
+			if err := os.MkdirAll(process, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			oneLine(t, process, "comm", c.process)
+			args := append([]string{"snmpd-config", "write", "--conf", s.conf, "--persistent-dir", filepath.Dir(s.persistent)}, c.members...)
+			if err := run(t.Context(), o, args); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Contains(stderr.String(), "stop it, run this again, and start it"); got != c.warned {
+				t.Errorf("warned %v: %s", got, stderr)
+			}
+		})
+	}
+}
