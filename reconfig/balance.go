@@ -32,6 +32,9 @@ import (
 // or the reverse, only after a wait that grows with every turn; and no ILM
 // gives up its role at a load at which one was promoted. What the manager
 // remembers for this is in the view.
+//
+// Decide costs O(X log X) for X ILMs that are well as they are, and as much
+// again for each that is not.
 type Balance struct{}
 
 var _ Policy = Balance{}
@@ -228,7 +231,11 @@ func (d *balanceRound) level() {
 		}
 		for i, to := range d.free(idlest, d.takes) {
 			gap := from.Utilisation - to.Utilisation
-			if i == mostTargets || gap <= deadFloor || gap <= deadBand*from.Utilisation {
+			near := gap <= deadFloor || gap <= deadBand*from.Utilisation
+			if near && i == 0 {
+				return // and so are all that are less busy
+			}
+			if near || i == mostTargets {
 				break
 			}
 			picked := d.pick(from, to, len(from.Nodes), d.Thresholds.Split, func(left, u float64) bool { return u <= left && left < from.Utilisation })

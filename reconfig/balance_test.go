@@ -454,3 +454,22 @@ func TestBalanceLeavesAloneWhatFailed(t *testing.T) {
 		t.Errorf("%d tries in 300 rounds", tries)
 	}
 }
+
+func BenchmarkBalanceDecide(b *testing.B) {
+	for _, bench := range []struct {
+		name string
+		ilms int
+		step float64 // in utilisation, from one ILM to the next of ten
+	}{{"even/10", 10, 0}, {"even/1000", 1000, 0}, {"uneven/10", 10, .05}, {"uneven/1000", 1000, .05}} {
+		b.Run(bench.name, func(b *testing.B) {
+			v := balanceView()
+			v.Budget = 10 * bench.ilms
+			for i := range bench.ilms {
+				v.Children = append(v.Children, used(mib.NodeID(i+1), .1+bench.step*float64(i%10), 5, 20))
+			}
+			for b.Loop() {
+				Balance{}.Decide(v)
+			}
+		})
+	}
+}
