@@ -22,6 +22,7 @@ func TestLiveUnderSnmpd(t *testing.T) {
 	const poll = time.Second
 	tr := plantUnderSnmpd(t, 6, 6, poll, "policy: paper\nilms: {min: 2}\nthresholds: {merge: 0.0001, split: 30, migrate: 5000}\n")
 	tr.expect(`level=WARN msg="(no session|session) with the snmpd`)
+	tr.expect(`level=WARN msg="a SET was left open" .* why="the connection to the snmpd is gone"`) // it was killed
 	tr.expect(`level=WARN msg=".*silent`)
 	tr.expect(`level=WARN msg="the manager above does not acknowledge that this node joins`) // it starts last
 	began := time.Now()
