@@ -40,7 +40,7 @@ const (
 func storyOfLevels(t *testing.T, n, candidates, devices int) {
 	// All are as warm as can be wished, so that nothing but failures changes
 	// the tree.
-	sets := []string{"tlm:ilms.levels=1", "tlm:ilms.below=2", "tlm:ilms.min=2", "temperature.expression=1"}
+	sets := []string{"tlm:ilms.levels=1", "tlm:ilms.below=2", "tlm:ilms.min=2", "tlm:policy=paper", "temperature.expression=1"}
 	for i := candidates; i < n; i++ {
 		sets = append(sets, fmt.Sprintf("n%d:candidate=false", i+2))
 	}
