@@ -118,8 +118,10 @@ func (w *World) checkSet(p *Parent, life uint64, c *Node, a reconfig.Control) {
 		if !known || !have || n.Kind < 0 || t.Epoch.Less(r.Row.Epoch) {
 			continue
 		}
-		// vDestroyOwner: the owner's row goes only by a commit elsewhere.
-		if n.Owner == c.ID && n.Epoch == r.Row.Epoch {
+		// vDestroyOwner: the owner's row goes only by a commit elsewhere. Who
+		// owns it is what was committed last of all, whatever a store that was
+		// restored says.
+		if top := w.checks.truth[t.Node]; top.owner == c.ID && top.epoch == r.Row.Epoch {
 			w.Fail("node %d: the owner's row at %d is destroyed", t.Node, c.ID)
 		}
 		// vBlind: a row that works stays until the owner has reached the node.
