@@ -215,8 +215,11 @@ func (a *agent) set(vars []mib.Variable) (mib.Txn, *mib.SetError) {
 		for _, v := range vars {
 			object := v.Name[:len(v.Name)-1]
 			a.put(object, v.Value)
-			if a.on != nil {
-				a.on(object, v.Value)
+			a.mu.Lock()
+			on := a.on
+			a.mu.Unlock()
+			if on != nil {
+				on(object, v.Value)
 			}
 		}
 		return nil

@@ -71,7 +71,9 @@ func TestWrites(t *testing.T) {
 // told as that.
 func TestTriggerThatHangs(t *testing.T) {
 	f := newFleet(t)
+	f.tlm.mu.Lock()
 	f.tlm.on = nil
+	f.tlm.mu.Unlock()
 	r := simonectl(t, "-w", writeCommunity, "--timeout", "300ms", "reconfig", "trigger")
 	if r.err != nil || !strings.Contains(r.stdout, "has not ended yet") {
 		t.Errorf("%v\n%s", r.err, r.stdout)
