@@ -37,6 +37,9 @@ func (e *Engine) relay(c *child, ev LogRead) {
 			fresh = append(fresh, r)
 		}
 	}
+	if len(ev.Records) == 0 && ev.Incarnation == c.readHead.Incarnation {
+		cur.Seq = max(cur.Seq, c.readHead.Seq) // what was there has left the log (see logRead)
+	}
 	c.relayed = cur
 	if cur == from {
 		c.readAt = e.now.Add(e.settings.Probe)
