@@ -31,7 +31,7 @@ func (e *Engine) joined(ev NodeJoined) {
 	if in.Kind != 0 {
 		n.Kind = in.Kind
 	}
-	if in.Interval > 0 {
+	if in.Interval > 0 || in.Key != "" { // an entry that names none goes back to the default
 		n.Interval = in.Interval
 	}
 	n.Candidate = in.Candidate

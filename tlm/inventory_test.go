@@ -542,3 +542,36 @@ func TestEntriesOfTheConfigurationWinOverFiles(t *testing.T) {
 		t.Errorf("%d entries, want 3", got)
 	}
 }
+
+// Taking an entry's interval away brings the default back.
+func TestAnIntervalIsTakenAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *config.TLM) {
+			e := node("leaf", "127.0.2.5:161")
+			e.Interval = config.Duration(3 * time.Second)
+			c.Nodes = append(c.Nodes, e)
+		})
+		w.start()
+		time.Sleep(10 * time.Second)
+		interval := func() time.Duration {
+			for _, n := range w.Conductor().Nodes() {
+				if n.Name == "leaf" {
+					return n.Interval
+				}
+			}
+			return -1
+		}
+		if got := interval(); got != 3*time.Second {
+			t.Fatalf("interval %v, want 3s", got)
+		}
+		next := *w.cfg
+		next.Nodes = []config.Inventory{node("leaf", "127.0.2.5:161")}
+		if err := w.Reload(&next); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if got := interval(); got != 0 {
+			t.Errorf("interval %v after it was taken away, want none", got)
+		}
+	})
+}

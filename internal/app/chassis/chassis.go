@@ -174,6 +174,34 @@ func (c *Chassis) Rekey(cfg *config.Node) error {
 	return nil
 }
 
+// Reload takes what a new configuration says of the chassis' own parts, where
+// the keys changed now are among them.
+func (c *Chassis) Reload(now []string, next *config.Node) error {
+	for _, part := range Parts(now) {
+		var err error
+		switch part {
+		case "metric_period":
+			err = c.Node.Collector().SetPeriod(time.Duration(next.MetricPeriod))
+		case "credentials":
+			err = c.Rekey(next)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", part, err)
+		}
+	}
+	return nil
+}
+
+// Reloaded logs which keys have changed, and which will after a restart.
+func (c *Chassis) Reloaded(now, restart []string) {
+	if len(now) > 0 {
+		c.Logger.Info("configuration reloaded", "changed", now)
+	}
+	if len(restart) > 0 {
+		c.Logger.Warn("keys that changed take effect after a restart", "keys", restart)
+	}
+}
+
 // Uplink is the way of a node's notifications to the manager above.
 type Uplink struct {
 	notifier   *snmp.Notifier

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"simone/agent/responder"
@@ -143,26 +144,15 @@ func (n *Node) Chassis() *chassis.Chassis { return n.chassis }
 // time, and logs those that need a restart.
 func (n *Node) Reload(next *config.Node) error {
 	now, restart := config.Changes(n.config, next)
-	for _, part := range chassis.Parts(now) {
-		var err error
-		switch part {
-		case "metric_period":
-			err = n.chassis.Node.Collector().SetPeriod(time.Duration(next.MetricPeriod))
-		case "credentials":
-			err = n.chassis.Rekey(next)
-		case "temperature":
-			err = n.manager.Host().Tune(chassis.Tuning(next.Temperature))
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", part, err)
+	if err := n.chassis.Reload(now, next); err != nil {
+		return err
+	}
+	if slices.Contains(chassis.Parts(now), "temperature") {
+		if err := n.manager.Host().Tune(chassis.Tuning(next.Temperature)); err != nil {
+			return fmt.Errorf("temperature: %w", err)
 		}
 	}
-	if len(now) > 0 {
-		n.chassis.Logger.Info("configuration reloaded", "changed", now)
-	}
-	if len(restart) > 0 {
-		n.chassis.Logger.Warn("keys that changed take effect after a restart", "keys", restart)
-	}
+	n.chassis.Reloaded(now, restart)
 	n.config = next
 	return nil
 }

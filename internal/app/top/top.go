@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"sync/atomic"
-	"time"
 
 	"simone/agent"
 	"simone/internal/app/chassis"
@@ -144,27 +143,13 @@ func (t *Top) Chassis() *chassis.Chassis { return t.chassis }
 // time, and logs those that need a restart.
 func (t *Top) Reload(next *config.TLM) error {
 	now, restart := config.Changes(t.config, next)
-	for _, part := range chassis.Parts(now) {
-		var err error
-		switch part {
-		case "metric_period":
-			err = t.chassis.Node.Collector().SetPeriod(time.Duration(next.MetricPeriod))
-		case "credentials":
-			err = t.chassis.Rekey(&next.Node)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", part, err)
-		}
+	if err := t.chassis.Reload(now, &next.Node); err != nil {
+		return err
 	}
 	if err := t.manager.Reload(next); err != nil {
 		return err
 	}
-	if len(now) > 0 {
-		t.chassis.Logger.Info("configuration reloaded", "changed", now)
-	}
-	if len(restart) > 0 {
-		t.chassis.Logger.Warn("keys that changed take effect after a restart", "keys", restart)
-	}
+	t.chassis.Reloaded(now, restart)
 	t.config = next
 	return nil
 }
