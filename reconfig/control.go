@@ -1,0 +1,184 @@
+package reconfig
+
+import (
+	"time"
+
+	"simone/mib"
+)
+
+// control sends each child what it lacks, one control SET at a time.
+func (e *Engine) control() {
+	stage := make(map[mib.NodeID][]mib.SupportRow)
+	destroy := make(map[mib.NodeID][]mib.Tombstone)
+	for _, id := range sortedKeys(e.open) {
+		n, known := e.state.Nodes[id]
+		if !known || n.leaving() {
+			continue
+		}
+		if row, ok := e.lacks(&n, n.Owner, n.Epoch); ok {
+			stage[n.Owner] = append(stage[n.Owner], row)
+		}
+		if row, ok := e.lacks(&n, n.Intent.Target, n.Intent.Epoch); ok {
+			stage[n.Intent.Target] = append(stage[n.Intent.Target], row)
+		}
+		for _, cid := range e.order {
+			c := e.children[cid]
+			if r := c.rows[id]; r != nil && cid != n.Owner && cid != n.Intent.Target && e.free(c) && e.destroyable(&n, c, r) {
+				destroy[cid] = append(destroy[cid], mib.Tombstone{Node: id, Epoch: r.Row.Epoch})
+			}
+		}
+	}
+	for _, cid := range e.order {
+		c := e.children[cid]
+		if !e.free(c) {
+			continue
+		}
+		gone := destroy[cid]
+		for _, id := range sortedKeys(c.strays) {
+			gone = append(gone, mib.Tombstone{Node: id, Epoch: c.strays[id]})
+		}
+		gone = append(gone, e.leavingAt(c)...)
+		n := e.state.Nodes[cid]
+		switch {
+		case n.Wanted && !c.self && (!c.report.Active || c.settings != e.ilmSettings(&n)):
+			e.send(c, ControlSet{Verb: Promote, Settings: e.ilmSettings(&n)})
+		case len(stage[cid]) > 0 && c.report.Active:
+			e.send(c, ControlSet{Verb: Stage, Apply: mib.Apply{Stage: e.batch(c, stage[cid])}})
+		case len(gone) > 0:
+			e.send(c, ControlSet{Verb: Release, Apply: mib.Apply{Destroy: gone[:min(len(gone), maxDestroy)]}})
+		case n.Retiring && e.drainedOut(c):
+			e.send(c, ControlSet{Verb: Demote})
+		default:
+			e.acknowledge(c)
+		}
+	}
+}
+
+// ilmSettings is what an ILM is told. One that is to hand over its list keeps
+// no ILMs below itself any more.
+func (e *Engine) ilmSettings(n *Node) IlmSettings {
+	s := IlmSettings{
+		TriggerMillis: uint32(e.settings.Trigger.Milliseconds()),
+		PollMillis:    uint32(e.settings.Interval.Milliseconds()),
+	}
+	if e.settings.Levels > 0 && !n.Drained && !n.Retiring {
+		s.Levels, s.Below = uint32(e.settings.Levels), uint32(e.settings.Below)
+	}
+	return s
+}
+
+// maxDestroy is how many tombstones surely fit one simoneIlmApply.
+const maxDestroy = mib.MaxApply/(1+5+5*mib.Levels) - 1
+
+// free reports whether a control SET may be sent to the child now.
+func (e *Engine) free(c *child) bool {
+	return e.readable(c) && c.set == nil && e.now >= c.retryAt
+}
+
+// lacks gives the row that is to be staged at a child, if it lacks one.
+func (e *Engine) lacks(n *Node, at mib.NodeID, ep mib.Epoch) (mib.SupportRow, bool) {
+	c := e.children[at]
+	if at == 0 || c == nil || !e.free(c) || !c.report.Active || ep.Term(e.state.Meta.Level) < e.state.Meta.Term && c.rows[n.ID] == nil {
+		return mib.SupportRow{}, false
+	}
+	r := c.rows[n.ID]
+	if r != nil && !r.Row.Epoch.Less(ep) || at == n.Owner && n.banned(at, e.now) && !e.mayInsist(n, c, r) {
+		return mib.SupportRow{}, false
+	}
+	if at != n.Owner && r == nil && !e.gone(n.Owner) {
+		// The schedule travels with the row: wait for a fresh look at it.
+		o := e.children[n.Owner]
+		if or := o.rows[n.ID]; e.readable(o) && or != nil && or.at < e.openedAt[n.ID] {
+			return mib.SupportRow{}, false
+		}
+	}
+	kind := n.Kind
+	if n.Wanted {
+		kind = mib.KindILM
+	}
+	every := e.interval(n)
+	slot := slotAt(n.Zero, every, e.now.Add(stageMargin))
+	in := due(n.Zero, every, slot).Sub(e.now)
+	if e.now < n.Zero { // by a clock that was set since
+		in %= every
+	}
+	l := e.state.Ledgers[n.ID]
+	return mib.SupportRow{
+		Node: n.ID, Epoch: ep, Slot: max(slot, l.Last()+1), Due: in, Interval: every, Kind: kind,
+		Name: n.Name, Address: n.Address, Profile: n.Profile, Credential: n.Credential, Zone: n.Zone, Candidate: n.Candidate,
+	}, true
+}
+
+// mayInsist reports whether an owner is given its row although it is excluded:
+// it has the row, and only the epoch is to be raised, or this manager is
+// itself the owner, and the last resort. What it refuses it is not asked
+// again at once.
+func (e *Engine) mayInsist(n *Node, c *child, r *seenRow) bool {
+	return (r != nil || c.self) && e.now >= e.quietUntil[n.ID]
+}
+
+// stageMargin is how far ahead the first slot of a staged row lies at least,
+// so that it is not past when the SET arrives.
+const stageMargin = 20 * time.Millisecond
+
+// batch takes as many rows as one simoneIlmApply holds.
+func (e *Engine) batch(c *child, rows []mib.SupportRow) []mib.SupportRow {
+	if c.single > 0 {
+		return rows[:1]
+	}
+	size := 1
+	for i := range rows {
+		size += rows[i].Len()
+		if size > mib.MaxApply {
+			return rows[:max(i, 1)]
+		}
+	}
+	return rows
+}
+
+// acknowledge tells a child how far its log is stored, now and then.
+func (e *Engine) acknowledge(c *child) {
+	cur := e.state.Cursors[c.id]
+	if cur.Incarnation == 0 || cur.Incarnation != c.report.Log.Incarnation || cur.Seq <= c.ackedSeq {
+		return
+	}
+	const many = 4096 // records: do not wait while a log fills up
+	if e.now < c.ackAt && cur.Seq-c.ackedSeq < many {
+		return
+	}
+	c.ackAt = e.now.Add(e.settings.Trigger)
+	e.send(c, ControlSet{Verb: Acknowledge, Cursor: cur})
+}
+
+// drainedOut reports whether a retiring ILM has nothing left: no rows, no
+// moves to it, nothing in its log that is not stored.
+func (e *Engine) drainedOut(c *child) bool {
+	if len(e.owned[c.id]) > 0 || len(c.rows) > 0 || len(c.strays) > 0 || c.report.Digest.Count != 0 {
+		return false
+	}
+	for _, id := range e.ids {
+		n := e.state.Nodes[id]
+		if n.Intent.Target == c.id || n.wasOwner(c.id) {
+			return false
+		}
+	}
+	cur := e.state.Cursors[c.id]
+	return c.report.Log.Seq == 0 || cur.Incarnation == c.report.Log.Incarnation && cur.Seq >= c.report.Log.Seq
+}
+
+// demoted: an ILM has become a leaf.
+func (e *Engine) demoted(c *child) {
+	n, ok := e.node(c.id)
+	if !ok {
+		return
+	}
+	*n = n.clone()
+	n.Wanted, n.Retiring, n.Vouched = false, false, false
+	e.removeChild(c.id)
+	e.save(n)
+	if e.state.Meta.Level > 0 {
+		e.do(Announce{Child: c.id})
+	}
+	e.raiseOwner(n) // its row says now that it is a leaf
+	e.record(Entry{Kind: KindDemote, Node: c.id})
+}

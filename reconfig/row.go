@@ -1,0 +1,75 @@
+package reconfig
+
+import (
+	"time"
+
+	"simone/mib"
+)
+
+// RowStatus is one row of the list with what was learned of its node.
+type RowStatus struct {
+	Row         mib.SupportRow // Slot and Due are the next slot's that is not concluded
+	First       uint32
+	Samples     uint32
+	Failing     bool
+	Failures    uint32
+	LastAt      Instant // 0: never
+	RTT, Jitter time.Duration
+	Cost        time.Duration
+	Polls, Lost uint64
+	// Away says that a manager below polls the node. Inner is the
+	// epoch at which this manager's engine has it, zero without one.
+	Away  bool
+	Inner mib.Epoch
+}
+
+// Row gives the status of a row.
+func (l *List) Row(now Instant, id mib.NodeID) (RowStatus, bool) {
+	e, have := l.rows[id]
+	if !have {
+		return RowStatus{}, false
+	}
+	s := RowStatus{
+		Row: e.Row, First: e.first, Samples: e.samples, Failing: e.failing, Failures: e.failures,
+		LastAt: e.lastAt, RTT: e.rtt, Jitter: e.jitter, Cost: e.cost, Polls: e.polls, Lost: e.lost, Away: e.Away, Inner: e.Inner,
+	}
+	// A slot is concluded when its answer is in the log or given up, not when
+	// its poll has left: the parent takes a passed slot for a logged one.
+	s.Row.Slot = e.next
+	if e.flying != 0 {
+		s.Row.Slot = e.flying
+	}
+	if e.Away { // what is under way below is given this time to arrive
+		s.Row.Slot = max(e.next, slotAt(e.Zero, e.Row.Interval, now.Add(-awaySlots*e.Row.Interval)))
+	}
+	s.Row.Due = due(e.Zero, e.Row.Interval, s.Row.Slot).Sub(now)
+	return s, true
+}
+
+// awaySlots is after how many intervals a slot of a node that a manager below
+// polls counts as concluded without an answer.
+const awaySlots = 4
+
+// Relay takes a record of a manager below into the log.
+func (l *List) Relay(now Instant, r mib.Record) {
+	at := now.Add(-r.Age)
+	e, have := l.rows[r.Node]
+	switch {
+	case !have:
+	case r.Kind == mib.RecordSample:
+		if e.first == 0 {
+			e.first = r.Slot
+		}
+		e.samples++
+		e.lastAt = max(e.lastAt, at)
+		e.failing, e.failures = false, 0
+		if e.Away {
+			e.next = max(e.next, r.Slot+1)
+		}
+	case r.Kind == mib.RecordFailing:
+		e.failing = e.Away || e.failing
+	case r.Kind == mib.RecordBack:
+		e.failing = !e.Away && e.failing
+	}
+	l.log.add(mib.Record{Kind: r.Kind, Node: r.Node, Slot: r.Slot, Payload: r.Payload}, at)
+}
