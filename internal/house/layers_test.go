@@ -41,10 +41,11 @@ var layers = []layer{
 	{name: "internal/app/node", below: "*"},
 	{name: "internal/app/top", below: "*"},
 	{name: "internal/app/demo", below: "*", library: "github.com/spf13/cobra golang.org/x/term"},
+	{name: "internal/app/sim", below: "*", library: "github.com/spf13/cobra golang.org/x/term"},
 	{name: "internal/app/ctl", below: "*", library: "github.com/spf13/cobra github.com/goccy/go-yaml golang.org/x/sys golang.org/x/term"},
 	{name: "cmd/simoned", below: "internal/app/node"},
 	{name: "cmd/simone-tlm", below: "internal/app/top"},
-	{name: "cmd/simonectl", below: "internal/app/ctl internal/app/demo"},
+	{name: "cmd/simonectl", below: "internal/app/ctl internal/app/demo internal/app/sim"},
 	{name: "internal/frontends"}, // has tests only
 	{name: "internal/house"},     // has tests only
 }

@@ -74,7 +74,8 @@ func files(tb testing.TB) []string {
 			}
 			return nil
 		}
-		if ext := path.Ext(name); d.Type().IsRegular() && ext != ".test" && ext != ".prof" {
+		// In a worktree .git is a file that says where the clone is.
+		if ext := path.Ext(name); d.Type().IsRegular() && name != ".git" && ext != ".test" && ext != ".prof" {
 			names = append(names, name)
 		}
 		return nil
