@@ -25,6 +25,7 @@ var layers = []layer{
 	{name: "mib"},
 	{name: "temperature", library: "github.com/expr-lang/expr"},
 	{name: "reconfig", below: "mib"},
+	{name: "sim/heap"},
 	{name: "internal/snmp/usm"},
 	{name: "internal/config", below: "mib temperature internal/snmp/usm", library: "github.com/goccy/go-yaml"},
 	{name: "internal/snmp", below: "mib internal/snmp/usm", library: "github.com/gosnmp/gosnmp"},
@@ -279,6 +280,7 @@ func parameter(in ast.Node, f *ast.Field) (is bool) {
 // chance come in from outside, and nothing goes out.
 var pure = map[string]string{
 	"mib":         "cmp embed encoding/binary errors fmt math net/netip reflect slices strconv strings sync time unicode unicode/utf8",
+	"sim/heap":    "",
 	"reconfig":    "cmp container/heap encoding/binary errors fmt hash/fnv math math/rand/v2 slices sort strconv strings time maps",
 	"temperature": "errors fmt math math/bits slices strconv strings time",
 }
