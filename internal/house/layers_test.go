@@ -29,6 +29,7 @@ var layers = []layer{
 	{name: "internal/snmp/usm"},
 	{name: "internal/config", below: "mib temperature internal/snmp/usm", library: "github.com/goccy/go-yaml"},
 	{name: "internal/snmp", below: "mib internal/snmp/usm", library: "github.com/gosnmp/gosnmp"},
+	{name: "internal/device", below: "mib internal/snmp"},
 	{name: "internal/snmpdconf", below: "mib internal/snmp/usm"},
 	{name: "internal/store", below: "mib reconfig", library: "go.etcd.io/bbolt"},
 	{name: "agent", below: "mib", library: "github.com/prometheus/procfs"},

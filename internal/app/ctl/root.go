@@ -75,6 +75,7 @@ func newRoot(o *options, extra ...*cobra.Command) *cobra.Command {
 		newKeysCommand(o),
 		newSnmpdConfigCommand(o),
 		newMIBCommand(o),
+		newDeviceCommand(o),
 		newVersionCommand(o),
 	)
 	for _, w := range wishes() {
