@@ -10,8 +10,8 @@ import (
 )
 
 // control is the Setter for everything that a control SET may write: the
-// simoneIlm group and simoneSupportTable. It stands at both places in the
-// tree, so that it gets all variables of one SET together.
+// simoneIlm group, simoneSupportTable and, below the top, the rules in
+// simoneReconfig. It stands at all these places in the tree, so that it gets all variables of one SET together.
 type control struct {
 	h       *Host
 	scalars *mib.Scalars
@@ -25,7 +25,7 @@ func newControl(h *Host) (*control, error) {
 	// The parts check syntax and access only; what the variables mean
 	// together is for control.Test to say.
 	pass := func([]mib.Variable) (mib.Txn, *mib.SetError) { return mib.TxnFuncs{}, nil }
-	scalars, err := mib.NewScalarGroup(pass, h.ilmScalars()...)
+	scalars, err := mib.NewScalarGroup(pass, append(h.ilmScalars(), h.ruleScalars()...)...)
 	if err != nil {
 		return nil, fmt.Errorf("manager: simoneIlm: %w", err)
 	}
@@ -47,12 +47,17 @@ func (c *control) Get(name mib.OID) mib.Value {
 	return c.scalars.Get(name)
 }
 
-// Next implements mib.Handler. The scalars sort before the table.
+// Next implements mib.Handler. The table stands between the scalars.
 func (c *control) Next(name mib.OID) (mib.Variable, bool) {
-	if v, ok := c.scalars.Next(name); ok {
+	if name.Compare(mib.SimoneSupport) < 0 {
+		if v, ok := c.scalars.Next(name); ok && v.Name.Compare(mib.SimoneSupport) < 0 {
+			return v, true
+		}
+	}
+	if v, ok := c.table.Next(name); ok {
 		return v, true
 	}
-	return c.table.Next(name)
+	return c.scalars.Next(name)
 }
 
 // Test implements mib.Setter.
@@ -120,6 +125,7 @@ type wish struct {
 	vars                                            []mib.Variable
 	fence, apply, cursor, admin, triggerEvery, poll int
 	levels, below                                   int
+	rules                                           []int // of ruleKnobs and the pause
 	cells                                           []int
 	trigger                                         bool
 }
@@ -149,6 +155,12 @@ func (h *Host) read(vars []mib.Variable) (*wish, *mib.SetError) {
 			continue
 		}
 		at := place[object.String()]
+		if at == nil { // a rule
+			at = new(int)
+			*at = -1
+			place[object.String()] = at
+			w.rules = append(w.rules, i)
+		}
 		if *at >= 0 {
 			return nil, mib.Refuse(mib.WrongValue, i, "%s stands there twice", mib.NameOf(v.Name))
 		}
@@ -176,6 +188,9 @@ func (w *wish) decode(h *Host) (reconfig.ControlSet, *mib.SetError) {
 		return no(w.fence, "%v", err)
 	}
 	role := max(w.admin, w.triggerEvery, w.poll, w.levels, w.below)
+	if role < 0 && len(w.rules) > 0 {
+		role = w.rules[0]
+	}
 	kinds := 0
 	for _, at := range []int{w.apply, w.cursor, role} {
 		if at >= 0 {
@@ -236,6 +251,9 @@ func (w *wish) decodeRole(h *Host, set reconfig.ControlSet) (reconfig.ControlSet
 	}
 	if w.below >= 0 {
 		set.Settings.Below = uint32(w.vars[w.below].Value.Uint)
+	}
+	if refused := w.decodeRules(&set.Settings); refused != nil {
+		return set, refused
 	}
 	up := active
 	if w.admin >= 0 {
@@ -315,8 +333,13 @@ func (h *Host) commit(change *reconfig.ListChange) error {
 	}
 	h.mu.Lock()
 	now := h.cfg.Clock.Now()
-	was, idle := h.list.Active(), h.list.Len() == 0
+	was, idle, history := h.list.Active(), h.list.Len() == 0, h.list.Settings().Rules.History
 	h.list.Apply(now, change)
+	if h.list.Settings().Rules.History != history {
+		if err := h.tune(h.tuning); err != nil { // it has passed the test
+			h.log.Error("the weights of temperatures that the manager above tells cannot be used", "err", err)
+		}
+	}
 	for _, r := range change.Rows {
 		if _, have := h.nodes[r.Row.Node]; !have {
 			h.nodes[r.Row.Node] = &rowState{since: now}
@@ -378,8 +401,8 @@ func (x *controlTxn) Commit() *mib.SetError {
 	}
 	if x.trigger {
 		x.h.CloseWindow()
-		if x.h.cfg.Below != nil {
-			x.h.cfg.Below.Trigger()
+		if b := x.h.engine(); b != nil {
+			b.Trigger()
 		}
 	}
 	return nil

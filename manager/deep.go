@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"simone/mib"
 	"simone/reconfig"
@@ -35,9 +34,10 @@ type DeepConfig struct {
 // NewDeep makes a Deep with an engine made of the store.
 func NewDeep(cfg DeepConfig) (*Deep, error) {
 	d := &Deep{host: cfg.Host, level: cfg.Level}
+	settings, _ := cfg.Host.settings()
 	var err error
 	d.conductor, err = NewConductor(ConductorConfig{
-		Self: cfg.Self, Level: cfg.Level, Settings: d.settings(), Seed: cfg.Seed,
+		Self: cfg.Self, Level: cfg.Level, Settings: settings, Seed: cfg.Seed,
 		Clock: cfg.Clock, Store: cfg.Store, Poller: cfg.Poller, Local: deepDoor{cfg.Host}, Logger: cfg.Logger,
 		Upward: func(e *reconfig.Engine) Upward {
 			cfg.Host.mu.Lock()
@@ -50,24 +50,6 @@ func NewDeep(cfg DeepConfig) (*Deep, error) {
 		return nil, fmt.Errorf("manager of ILMs: %w", err)
 	}
 	return d, nil
-}
-
-// settings are what the parent has told the Host, for the engine.
-func (d *Deep) settings() reconfig.Settings {
-	s := reconfig.DefaultSettings()
-	told, active := d.host.Told()
-	if told.TriggerMillis > 0 {
-		s.Trigger = time.Duration(told.TriggerMillis) * time.Millisecond
-	}
-	if told.PollMillis > 0 {
-		s.Interval = time.Duration(told.PollMillis) * time.Millisecond
-	}
-	s.MinILMs, s.StartILMs, s.MaxILMs = 0, 0, -1 // none: those there are hand back what they have
-	if active && told.Levels > 0 && told.Below > 0 {
-		s.MinILMs, s.StartILMs, s.MaxILMs = int(told.Below), int(told.Below), 0
-		s.Levels, s.Below = int(told.Levels)-1, int(told.Below)
-	}
-	return s
 }
 
 // Level is the level that the engine's epochs are made for.
@@ -130,7 +112,7 @@ func (h *Host) change() {
 
 // Retune takes what the parent has changed in the settings.
 func (d *Deep) Retune(ctx context.Context) error {
-	if s := d.settings(); s != d.conductor.Settings() {
+	if s, _ := d.host.settings(); s != d.conductor.Settings() {
 		return d.conductor.Tune(ctx, s)
 	}
 	return nil

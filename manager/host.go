@@ -99,6 +99,10 @@ type Config struct {
 
 	// Below is nil for a manager without managers below.
 	Below Below
+
+	// Events, of a node below the top, has what it does as a manager of ILMs
+	// below itself; nil for one that never has any.
+	Events EntryStore
 }
 
 func (c *Config) complete() error {
@@ -246,6 +250,9 @@ func New(cfg Config) (*Host, error) {
 		Incarnation: cfg.Incarnation,
 		Holds:       h.holds,
 	}, now)
+	if err := h.tune(h.tuning); err != nil {
+		return nil, fmt.Errorf("manager: %w", err)
+	}
 	for id, ok := h.list.NextRow(0); ok; id, ok = h.list.NextRow(id) {
 		h.nodes[id] = &rowState{since: now}
 	}

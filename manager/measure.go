@@ -124,7 +124,7 @@ func (h *Host) Tune(t Tuning) error {
 }
 
 func (h *Host) tune(t Tuning) error {
-	if _, err := t.meter(h.meter); err != nil {
+	if _, err := h.ruledTuning(t).meter(h.meter); err != nil {
 		return err
 	}
 	h.tuning = t

@@ -24,7 +24,8 @@ func controlVars(set reconfig.ControlSet) []mib.Variable {
 			scalar(mib.SimoneIlmTriggerInterval, mib.Gauge(set.Settings.TriggerMillis)),
 			scalar(mib.SimoneIlmPollInterval, mib.Gauge(set.Settings.PollMillis)),
 			scalar(mib.SimoneIlmLevels, mib.Gauge(set.Settings.Levels)),
-			scalar(mib.SimoneIlmBelow, mib.Gauge(set.Settings.Below)),
+			scalar(mib.SimoneIlmBelow, mib.Gauge(set.Settings.Below)))
+		vars = append(appendRules(vars, set.Settings.Rules),
 			scalar(mib.SimoneIlmAdminStatus, mib.Integer(int32(mib.IlmAdminUp))))
 	case reconfig.Demote:
 		vars = append(vars, scalar(mib.SimoneIlmAdminStatus, mib.Integer(int32(mib.IlmAdminDown))))

@@ -9,7 +9,8 @@ import (
 )
 
 // Register puts the host's objects into the node's tree: simoneTemperature,
-// simoneIlm, simoneSupportTable, simoneAggregateTable and simoneReportTable.
+// simoneIlm, simoneSupportTable, simoneAggregateTable and simoneReportTable;
+// below the top, simoneReconfig.
 // simoneMetricTable is the agent's, which takes MetricRows into it.
 func (h *Host) Register(tree *mib.Tree) error {
 	tuning, err := h.temperatureGroup()
@@ -23,8 +24,17 @@ func (h *Host) Register(tree *mib.Tree) error {
 	if err != nil {
 		return err
 	}
-	for _, root := range []mib.OID{mib.SimoneIlm, mib.SimoneSupport} {
+	roots := []mib.OID{mib.SimoneIlm, mib.SimoneSupport}
+	for _, s := range h.ruleScalars() {
+		roots = append(roots, s.OID)
+	}
+	for _, root := range roots {
 		if err := tree.Register(root, c); err != nil {
+			return err
+		}
+	}
+	if h.cfg.Events != nil {
+		if err := h.ruled(h.cfg.Events).Register(tree); err != nil {
 			return err
 		}
 	}
@@ -127,8 +137,8 @@ func (h *Host) operStatus() mib.IlmStatus {
 // subtreeDigest adds up this list and those below.
 func (h *Host) subtreeDigest() mib.Digest {
 	var below mib.Digest
-	if h.cfg.Below != nil {
-		below = h.cfg.Below.Digest()
+	if b := h.engine(); b != nil {
+		below = b.Digest()
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -136,11 +146,22 @@ func (h *Host) subtreeDigest() mib.Digest {
 	return mib.Digest{Count: d.Count + below.Count, XOR: d.XOR ^ below.XOR}
 }
 
+// engine is what is below this manager, if anything is. h.mu is not held.
+func (h *Host) engine() Below {
+	if h.cfg.Below != nil {
+		return h.cfg.Below
+	}
+	if c := h.conductor(); c != nil {
+		return c
+	}
+	return nil
+}
+
 // lastRound is when this manager last completed a round; for one without
 // managers below that is the end of a trigger window.
 func (h *Host) lastRound() reconfig.Instant {
-	if h.cfg.Below != nil {
-		return h.cfg.Below.LastRound()
+	if b := h.engine(); b != nil && b.LastRound() != 0 {
+		return b.LastRound()
 	}
 	return h.Measures().At
 }
@@ -181,7 +202,7 @@ func (h *Host) temperatureGroup() (*mib.Scalars, error) {
 		{mib.SimoneTemperatureStu, func() mib.Value { return mib.Micros(h.tuning.STU) }},
 		{mib.SimoneTemperatureWeightA, func() mib.Value { return mib.Decimal(h.tuning.WeightA) }},
 		{mib.SimoneTemperatureWeightB, func() mib.Value { return mib.Decimal(h.tuning.WeightB) }},
-		{mib.SimoneTemperatureHistory, func() mib.Value { return mib.Text(formatHistory(h.tuning.History)) }},
+		{mib.SimoneTemperatureHistory, func() mib.Value { return mib.Text(FormatHistory(h.ruledTuning(h.tuning).History)) }},
 		{mib.SimoneTemperatureExpression, func() mib.Value { return mib.Text(h.tuning.Expression) }},
 		{mib.SimoneTemperatureWindows, func() mib.Value { return mib.Counter32(h.measures.Windows) }},
 	}
@@ -205,10 +226,11 @@ func (h *Host) temperatureGroup() (*mib.Scalars, error) {
 
 // globalLatency is the mean of the ILMs' mean latencies below.
 func (h *Host) globalLatency() (time.Duration, bool) {
-	if h.cfg.Below == nil {
+	b := h.engine()
+	if b == nil {
 		return 0, false
 	}
-	return h.cfg.Below.GlobalLatency()
+	return b.GlobalLatency()
 }
 
 // testTuning tests a SET of the simoneTemperature group.
@@ -225,6 +247,10 @@ func (h *Host) testTuning(vars []mib.Variable) (mib.Txn, *mib.SetError) {
 		case object.Equal(mib.SimoneTemperatureWeightB):
 			t.WeightB, err = mib.ParseDecimal(v.Value)
 		case object.Equal(mib.SimoneTemperatureHistory):
+			if told, _ := h.Told(); told.Rules.History != "" {
+				return nil, mib.Refuse(mib.InconsistentValue, i, "%s: the manager above has told %s; change simoneReconfigHistory at the TLM",
+					mib.NameOf(v.Name), told.Rules.History)
+			}
 			t.History, err = parseHistory(string(v.Value.Bytes))
 		case object.Equal(mib.SimoneTemperatureExpression):
 			t.Expression = string(v.Value.Bytes)

@@ -92,10 +92,20 @@ func parseHistory(s string) ([]float64, error) {
 	return weights, nil
 }
 
-func formatHistory(weights []float64) string {
+// FormatHistory writes weights as simoneTemperatureHistory has them.
+func FormatHistory(weights []float64) string {
 	words := make([]string, len(weights))
 	for i, w := range weights {
 		words[i] = mib.Decimal(w).String()
 	}
 	return strings.Join(words, " ")
+}
+
+// ruledTuning is a tuning with the weights that the manager above has told, if
+// any: they stand above the node's own. h.mu is held.
+func (h *Host) ruledTuning(t Tuning) Tuning {
+	if weights, err := parseHistory(h.list.Settings().Rules.History); err == nil && len(weights) > 0 {
+		t.History = weights
+	}
+	return t
 }

@@ -172,6 +172,8 @@ var (
 	SimoneReconfigFailovers     = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 23}
 	SimoneReconfigMoves         = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 24}
 	SimoneReconfigAbortedMoves  = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 25}
+	SimoneReconfigColdest       = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 26}
+	SimoneReconfigHistory       = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 27}
 	SimoneEventTable            = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 50}
 	SimoneEventEntry            = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 50, 1}
 	SimoneEventSequence         = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 50, 1, 1}
@@ -508,6 +510,8 @@ var objects = []Object{
 	{Name: "simoneReconfigFailovers", OID: SimoneReconfigFailovers, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Counter32", Type: TypeCounter32}, Units: "transformations"},
 	{Name: "simoneReconfigMoves", OID: SimoneReconfigMoves, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Counter32", Type: TypeCounter32}, Units: "nodes"},
 	{Name: "simoneReconfigAbortedMoves", OID: SimoneReconfigAbortedMoves, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Counter32", Type: TypeCounter32}, Units: "nodes"},
+	{Name: "simoneReconfigColdest", OID: SimoneReconfigColdest, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "TruthValue", Type: TypeInteger, Enum: []Enumeration{{"true", 1}, {"false", 2}}}},
+	{Name: "simoneReconfigHistory", OID: SimoneReconfigHistory, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "DisplayString", Type: TypeOctetString, Ranges: []Range{{0, 255}}, Text: true}},
 	{Name: "simoneEventTable", OID: SimoneEventTable, Shape: ShapeTable},
 	{Name: "simoneEventEntry", OID: SimoneEventEntry, Shape: ShapeEntry, Index: []string{"simoneEventSequence"}},
 	{Name: "simoneEventSequence", OID: SimoneEventSequence, Shape: ShapeColumn, Access: NotAccessible, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{1, 4294967295}}}},

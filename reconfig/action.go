@@ -43,6 +43,7 @@ type IlmSettings struct {
 	PollMillis    uint32
 	Levels        uint32 // how many levels of ILMs there may be below it
 	Below         uint32 // how many ILMs it is to keep below itself, if Levels is not 0
+	Rules         Rules  `json:",omitzero"`
 }
 
 // ControlVerb says what a control SET is for.

@@ -60,7 +60,9 @@ func (e *Engine) ilmSettings(n *Node) IlmSettings {
 	s := IlmSettings{
 		TriggerMillis: uint32(e.settings.Trigger.Milliseconds()),
 		PollMillis:    uint32(e.settings.Interval.Milliseconds()),
+		Rules:         e.settings.Rules(),
 	}
+	s.Rules.Paused = e.paused()
 	if e.settings.Levels > 0 && !n.Drained && !n.Retiring {
 		s.Levels, s.Below = uint32(e.settings.Levels), uint32(e.settings.Below)
 	}

@@ -382,10 +382,7 @@ func (s *ControlSet) sum() uint64 {
 	b = s.Apply.Append(b)
 	b = binary.BigEndian.AppendUint64(b, s.Cursor.Incarnation)
 	b = binary.BigEndian.AppendUint32(b, s.Cursor.Seq)
-	b = binary.BigEndian.AppendUint32(b, s.Settings.TriggerMillis)
-	b = binary.BigEndian.AppendUint32(b, s.Settings.PollMillis)
-	b = binary.BigEndian.AppendUint32(b, s.Settings.Levels)
-	b = binary.BigEndian.AppendUint32(b, s.Settings.Below)
+	b = s.Settings.append(b)
 	h.Write(b)
 	return h.Sum64()
 }

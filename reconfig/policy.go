@@ -28,6 +28,8 @@ type Settings struct {
 	Churn            float64 // of all nodes, at most, in one round's planned moves
 	Capacity         int     // rows per ILM; 0: no limit
 	BanFor           time.Duration
+	Paused           bool   // the manager above was told by an operator to make no planned moves
+	History          string // weights of the temperatures of ILMs below, as simoneTemperatureHistory has them; empty: each its own
 	// Levels is how many levels of ILMs may be below each ILM, and Below how
 	// many ILMs each keeps below itself then.
 	Levels, Below int

@@ -49,7 +49,7 @@ func (e *Engine) runRound() {
 	view, round := e.view()
 	e.round = round
 	switch {
-	case e.state.Meta.Paused && !asked:
+	case e.paused() && !asked:
 		e.verdicts("paused by the operator")
 		return
 	case !e.settings.Automatic && !asked:
@@ -83,6 +83,9 @@ func (e *Engine) runRound() {
 		e.begin(t)
 	}
 }
+
+// paused reports whether an operator has paused planned moves, here or above.
+func (e *Engine) paused() bool { return e.state.Meta.Paused || e.settings.Paused }
 
 // view is what the policy is shown, and the round's record of it.
 func (e *Engine) view() (View, Round) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"simone/internal/config"
+	"simone/manager"
 	"simone/mib"
 	"simone/reconfig"
 )
@@ -63,7 +64,7 @@ func TestInventoryOfTheConfigurationIsManaged(t *testing.T) {
 				t.Errorf("child %d owns %d nodes, ready %v, silent %v; want 2 and 3 with 16 nodes", k.ID, k.Nodes, k.Ready, k.Silent)
 			}
 			for _, e := range w.events() {
-				t.Log(e.Seq, Sentence(e.Entry))
+				t.Log(e.Seq, manager.Sentence(e.Entry))
 			}
 		}
 		samples, err := w.Samples(7, 3)
@@ -366,7 +367,7 @@ func TestALeafThatLeavesHasStopped(t *testing.T) {
 		check("fallen silent", mib.PollFailing, 2)
 
 		if e := w.events(); !slices.ContainsFunc(e, func(e Entry) bool {
-			return Sentence(e.Entry) == fmt.Sprintf("left: node %d (seen: leaf says that it stops; outcome: it stays in the inventory)", id)
+			return manager.Sentence(e.Entry) == fmt.Sprintf("left: node %d (seen: leaf says that it stops; outcome: it stays in the inventory)", id)
 		}) {
 			t.Errorf("events %+v", e)
 		}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"simone/internal/config"
+	"simone/manager"
 	"simone/mib"
 	"simone/reconfig"
 )
@@ -417,7 +417,7 @@ func TestTables(t *testing.T) {
 			if got := <-entries; got != e.Entry {
 				t.Fatalf("subscriber got %+v, want %+v", got, e.Entry)
 			}
-			if v := events[fmt.Sprintf("simoneEventText.%d", e.Seq)]; v.String() != Sentence(e.Entry) || !strings.HasPrefix(v.String(), e.Kind.String()) {
+			if v := events[fmt.Sprintf("simoneEventText.%d", e.Seq)]; v.String() != manager.Sentence(e.Entry) || !strings.HasPrefix(v.String(), e.Kind.String()) {
 				t.Errorf("event %d reads %q", e.Seq, v)
 			}
 		}
@@ -437,31 +437,6 @@ func TestTables(t *testing.T) {
 			t.Errorf("the metric table has no values of node 3, which an ILM polls: %v", index)
 		}
 	})
-}
-
-func TestSentence(t *testing.T) {
-	for _, tt := range []struct {
-		entry reconfig.Entry
-		want  string
-	}{
-		{reconfig.Entry{Kind: reconfig.KindPause, Node: 1}, "pause: node 1"},
-		{reconfig.Entry{Kind: reconfig.KindLost, Node: 2, Nodes: 7, Seen: "3 probes unanswered"}, "lost: node 2 with 7 nodes (seen: 3 probes unanswered)"},
-		{reconfig.Entry{Kind: reconfig.KindAssign, Nodes: 1, To: 4}, "assign: 1 node to 4"},
-		{reconfig.Entry{Kind: reconfig.KindSplit, Nodes: 12, From: 4, To: 7, Seen: "T 21", Expected: "half", Outcome: "T 9"},
-			"split: 12 nodes from 4 to 7 (seen: T 21; expected: half; outcome: T 9)"},
-		{reconfig.Entry{Kind: reconfig.KindRound}, "round"},
-	} {
-		if got := Sentence(tt.entry); got != tt.want {
-			t.Errorf("got %q, want %q", got, tt.want)
-		}
-	}
-}
-
-func TestAnEventStaysWithinItsText(t *testing.T) {
-	long := strings.Repeat("ä", 1000)
-	if v := text(long); len(v.Bytes) > maxText || !slices.Equal(v.Bytes, []byte(long[:len(v.Bytes)])) || len(v.Bytes)%2 != 0 {
-		t.Errorf("%d octets, want at most %d and whole characters", len(v.Bytes), maxText)
-	}
 }
 
 func TestSubscribersThatSleepMissEntries(t *testing.T) {

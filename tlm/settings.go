@@ -30,6 +30,9 @@ func configured(c *config.TLM) reconfig.Settings {
 	s.Levels, s.Below = c.ILMs.Levels, c.ILMs.Below
 	s.MigrateToColdest = c.MigrateTarget == "coldest"
 	s.Churn = c.Churn
+	if h := manager.FormatHistory(c.Temperature.History); h != manager.FormatHistory(manager.DefaultTuning().History) {
+		s.History = h
+	}
 	return s
 }
 
@@ -39,101 +42,6 @@ func configuredTuning(c *config.TLM) manager.Tuning {
 	return manager.Tuning{
 		WeightA: t.A, WeightB: t.B, Expression: t.Expression, History: slices.Clone(t.History), STU: time.Duration(t.STU),
 	}
-}
-
-// knob is one of the engine's settings as an object of the MIB.
-type knob struct {
-	object mib.OID
-	read   func(*reconfig.Settings) mib.Value
-	// write takes a value that fits the object's syntax.
-	write func(*reconfig.Settings, mib.Value) error
-}
-
-// knobs lists the settings that can be SET: those of simoneReconfig, and the
-// pace, which the own Host shows in simoneIlm.
-func knobs() []knob {
-	decimal := func(object mib.OID, field func(*reconfig.Settings) *float64) knob {
-		return knob{object,
-			func(s *reconfig.Settings) mib.Value { return mib.Decimal(*field(s)) },
-			func(s *reconfig.Settings, v mib.Value) error {
-				f, err := mib.ParseDecimal(v)
-				if err == nil && f < 0 {
-					err = fmt.Errorf("%g is negative; write 0 or more", f)
-				}
-				*field(s) = f
-				return err
-			},
-		}
-	}
-	truth := func(object mib.OID, field func(*reconfig.Settings) *bool) knob {
-		return knob{object,
-			func(s *reconfig.Settings) mib.Value { return mib.Truth(*field(s)) },
-			func(s *reconfig.Settings, v mib.Value) error { *field(s) = mib.IsTrue(v); return nil },
-		}
-	}
-	count := func(object mib.OID, field func(*reconfig.Settings) *int) knob {
-		return knob{object,
-			func(s *reconfig.Settings) mib.Value { return mib.Unsigned(*field(s)) },
-			func(s *reconfig.Settings, v mib.Value) error { *field(s) = int(v.Uint); return nil },
-		}
-	}
-	millis := func(object mib.OID, field func(*reconfig.Settings) *time.Duration) knob {
-		return knob{object,
-			func(s *reconfig.Settings) mib.Value { return mib.Millis(*field(s)) },
-			func(s *reconfig.Settings, v mib.Value) error {
-				*field(s) = time.Duration(v.Uint) * time.Millisecond
-				return nil
-			},
-		}
-	}
-	return []knob{
-		decimal(mib.SimoneThresholdMerge, func(s *reconfig.Settings) *float64 { return &s.Thresholds.Merge }),
-		decimal(mib.SimoneThresholdSplit, func(s *reconfig.Settings) *float64 { return &s.Thresholds.Split }),
-		decimal(mib.SimoneThresholdMigrate, func(s *reconfig.Settings) *float64 { return &s.Thresholds.Migrate }),
-		{mib.SimonePolicy,
-			func(s *reconfig.Settings) mib.Value { return mib.Text(s.Policy) },
-			func(s *reconfig.Settings, v mib.Value) error {
-				s.Policy = string(v.Bytes)
-				_, err := reconfig.PolicyByName(s.Policy)
-				return err
-			},
-		},
-		{mib.SimoneReconfigMode,
-			func(s *reconfig.Settings) mib.Value {
-				if s.Automatic {
-					return mib.Integer(int32(mib.ReconfigAutomatic))
-				}
-				return mib.Integer(int32(mib.ReconfigFixed))
-			},
-			func(s *reconfig.Settings, v mib.Value) error {
-				s.Automatic = mib.ReconfigMode(v.Int) == mib.ReconfigAutomatic
-				return nil
-			},
-		},
-		{mib.SimoneReconfigChurn,
-			func(s *reconfig.Settings) mib.Value { return mib.Unsigned(max(int(s.Churn*100+0.5), 1)) },
-			func(s *reconfig.Settings, v mib.Value) error { s.Churn = float64(v.Uint) / 100; return nil },
-		},
-		count(mib.SimoneReconfigIlmsMin, func(s *reconfig.Settings) *int { return &s.MinILMs }),
-		count(mib.SimoneReconfigIlmsMax, func(s *reconfig.Settings) *int { return &s.MaxILMs }),
-		truth(mib.SimoneReconfigWeighted, func(s *reconfig.Settings) *bool { return &s.Weighted }),
-		millis(mib.SimoneReconfigProbeInterval, func(s *reconfig.Settings) *time.Duration { return &s.Probe }),
-		count(mib.SimoneReconfigProbeMisses, func(s *reconfig.Settings) *int { return &s.Misses }),
-		millis(mib.SimoneIlmTriggerInterval, func(s *reconfig.Settings) *time.Duration { return &s.Trigger }),
-		millis(mib.SimoneIlmPollInterval, func(s *reconfig.Settings) *time.Duration { return &s.Interval }),
-	}
-}
-
-// name is what a knob is called in the store.
-func (k *knob) name() string { return mib.NameOf(k.object) }
-
-// text is a knob's value as it is typed.
-func (k *knob) text(s *reconfig.Settings) string {
-	v := k.read(s)
-	if o, ok := mib.ObjectByOID(k.object); ok {
-		return o.Syntax.Format(v)
-	}
-	return v.String()
 }
 
 // kept is a setting that came by SET, as the store has it.
@@ -149,7 +57,7 @@ type kept struct {
 type settings struct {
 	store Store
 	log   *slog.Logger
-	knobs []knob
+	knobs []manager.Knob
 
 	// mu guards the fields below; it is held during writes to the store, as
 	// changes must not overtake each other.
@@ -172,7 +80,7 @@ func openSettings(store Store, c *config.TLM, log *slog.Logger) (*settings, erro
 	if err != nil {
 		return nil, fmt.Errorf("load settings: %w", err)
 	}
-	s := &settings{store: store, log: log, knobs: knobs(), kept: make(map[string]kept)}
+	s := &settings{store: store, log: log, knobs: manager.Knobs(), kept: make(map[string]kept)}
 	for name, text := range raw {
 		var k kept
 		if err := json.Unmarshal([]byte(text), &k); err != nil {
@@ -215,23 +123,23 @@ func (s *settings) merge(c *config.TLM) (merged, error) {
 	m.now, m.tune = m.base, m.baseTune
 	for i := range s.knobs {
 		k := &s.knobs[i]
-		saved, ok := s.kept[k.name()]
-		if !ok || saved.Configured != k.text(&m.base) {
+		saved, ok := s.kept[k.Name()]
+		if !ok || saved.Configured != k.Text(&m.base) {
 			continue
 		}
-		object, ok := mib.ObjectByOID(k.object)
+		object, ok := mib.ObjectByOID(k.Object)
 		if !ok {
 			continue
 		}
 		v, err := object.Syntax.Parse(saved.Value)
 		if err == nil {
-			err = k.write(&m.now, v)
+			err = k.Write(&m.now, v)
 		}
 		if err != nil { // of another release, say
-			s.log.Warn("a kept setting does not fit and is forgotten", "setting", k.name(), "err", err)
+			s.log.Warn("a kept setting does not fit and is forgotten", "setting", k.Name(), "err", err)
 			continue
 		}
-		m.kept[k.name()] = saved
+		m.kept[k.Name()] = saved
 	}
 	if err := m.now.Validate(); err != nil {
 		// A threshold in the file, say, that was moved beyond a kept one.
@@ -308,21 +216,21 @@ func (s *settings) change(ctx context.Context, next reconfig.Settings, to tuner)
 	after := maps.Clone(s.kept)
 	for i := range s.knobs {
 		k := &s.knobs[i]
-		value, was, base := k.text(&next), k.text(&s.now), k.text(&s.base)
+		value, was, base := k.Text(&next), k.Text(&s.now), k.Text(&s.base)
 		if value == was {
 			continue
 		}
 		if value == base {
-			delete(after, k.name())
-			gone = append(gone, k.name())
+			delete(after, k.Name())
+			gone = append(gone, k.Name())
 			continue
 		}
-		after[k.name()] = kept{value, base}
-		text, err := json.Marshal(after[k.name()])
+		after[k.Name()] = kept{value, base}
+		text, err := json.Marshal(after[k.Name()])
 		if err != nil {
-			return fmt.Errorf("keep %s: %w", k.name(), err)
+			return fmt.Errorf("keep %s: %w", k.Name(), err)
 		}
-		put[k.name()] = string(text)
+		put[k.Name()] = string(text)
 	}
 	if len(put)+len(gone) == 0 {
 		return nil

@@ -26,16 +26,12 @@ type Node interface {
 }
 
 // Entry is an entry of the event table with its number, from 1.
-type Entry = struct {
-	Seq uint64
-	reconfig.Entry
-}
+type Entry = manager.LoggedEntry
 
 // Store is what the TLM keeps across restarts.
 type Store interface {
 	manager.Store
-	// Entries gives up to limit entries with numbers above after, in order.
-	Entries(after uint64, limit int) ([]Entry, error)
+	manager.EntryStore
 	// Samples gives a node's samples, the newest first, at most limit; all
 	// that are kept if limit is not positive.
 	Samples(node mib.NodeID, limit int) ([]reconfig.Stored, error)
@@ -81,7 +77,6 @@ type Manager struct {
 	settings  *settings
 	inventory *inventory
 	latest    *latest
-	events    *eventRows
 	feed      feed
 
 	// mu guards the field below.
@@ -102,7 +97,7 @@ func New(o Options) (*Manager, error) {
 	}
 	m := &Manager{
 		node: o.Node, poller: o.Poller, store: o.Store, clock: o.Clock, log: o.Logger,
-		latest: newLatest(), events: &eventRows{store: o.Store}, cfg: o.Config,
+		latest: newLatest(), cfg: o.Config,
 	}
 	var err error
 	if m.settings, err = openSettings(o.Store, o.Config, o.Logger); err != nil {
@@ -202,7 +197,7 @@ func (m *Manager) Coverage() (covered, nodes int) {
 // happened takes what goes into the event table: those who subscribed hear of
 // it, and the log, as the table is bounded and lives only as long as the store.
 func (m *Manager) happened(e reconfig.Entry) {
-	m.log.Info(Sentence(e))
+	m.log.Info(manager.Sentence(e))
 	m.feed.publish(e)
 }
 

@@ -1,84 +1,11 @@
 package tlm
 
 import (
-	"cmp"
-	"slices"
-
 	"simone/mib"
 	"simone/reconfig"
 )
 
-// next finds the first of sorted rows whose NodeID comes after the index.
-func next[T any](rows []T, index mib.OID, id func(T) mib.NodeID) (mib.OID, bool) {
-	after := uint64(0)
-	if len(index) > 0 {
-		after = first(index) + 1
-	}
-	i, _ := slices.BinarySearchFunc(rows, after, func(r T, n uint64) int { return cmp.Compare(uint64(id(r)), n) })
-	if i == len(rows) {
-		return nil, false
-	}
-	return mib.OID{uint32(id(rows[i]))}, true
-}
-
-// find gives the row of an index, among sorted ones.
-func find[T any](rows []T, index mib.OID, id func(T) mib.NodeID) (row T, ok bool) {
-	if len(index) != 1 {
-		return row, false
-	}
-	i, ok := slices.BinarySearchFunc(rows, mib.NodeID(index[0]), func(r T, n mib.NodeID) int { return cmp.Compare(id(r), n) })
-	if !ok {
-		return row, false
-	}
-	return rows[i], true
-}
-
 var noSuch = mib.Value{Type: mib.TypeNoSuchInstance}
-
-// roundRows are the rows of simoneRoundTable.
-type roundRows struct{ m *Manager }
-
-func roundID(c reconfig.RoundChild) mib.NodeID  { return c.ID }
-func childID(c reconfig.ChildStatus) mib.NodeID { return c.ID }
-
-// Next gives the row after index.
-func (r roundRows) Next(index mib.OID) (mib.OID, bool) {
-	round, _ := r.m.conductor.Round()
-	return next(round.Children, index, roundID)
-}
-
-// Value gives a cell.
-func (r roundRows) Value(column uint32, index mib.OID) mib.Value {
-	round, reports := r.m.conductor.Round()
-	c, ok := find(round.Children, index, roundID)
-	if !ok {
-		return noSuch
-	}
-	seen, reported := find(reports, index, childID)
-	switch column {
-	case last(mib.SimoneRoundName):
-		n, _ := r.m.conductor.Node(c.ID)
-		return mib.Text(n.Name)
-	case last(mib.SimoneRoundTemperature):
-		return mib.Temperature(c.Temperature)
-	case last(mib.SimoneRoundSupportCount):
-		return mib.Unsigned(c.Nodes)
-	case last(mib.SimoneRoundVerdict):
-		return text(c.Verdict)
-	}
-	if !reported {
-		return noSuch
-	}
-	switch column {
-	case last(mib.SimoneRoundWeighted):
-		return mib.Temperature(seen.Report.Weighted)
-	case last(mib.SimoneRoundUtilisation):
-		return mib.Hundredths(100 * seen.Report.Utilisation)
-	case last(mib.SimoneRoundAge):
-		return age(round.At, seen.At)
-	}
-	return noSuch
-}
 
 // age is how long before now something was, in milliseconds; Never for what
 // has not been.
@@ -88,6 +15,8 @@ func age(now, then reconfig.Instant) mib.Value {
 	}
 	return mib.Millis(max(now.Sub(then), 0))
 }
+
+func childID(c reconfig.ChildStatus) mib.NodeID { return c.ID }
 
 // treeRows are the rows of simoneTreeTable: the TLM and the ILMs.
 type treeRows struct{ m *Manager }
@@ -101,11 +30,13 @@ func (r treeRows) managers() []reconfig.ChildStatus {
 }
 
 // Next gives the row after index.
-func (r treeRows) Next(index mib.OID) (mib.OID, bool) { return next(r.managers(), index, childID) }
+func (r treeRows) Next(index mib.OID) (mib.OID, bool) {
+	return mib.NextNodeRow(r.managers(), index, childID)
+}
 
 // Value gives a cell.
 func (r treeRows) Value(column uint32, index mib.OID) mib.Value {
-	c, ok := find(r.managers(), index, childID)
+	c, ok := mib.FindNodeRow(r.managers(), index, childID)
 	if !ok {
 		return noSuch
 	}
@@ -118,31 +49,31 @@ func (r treeRows) Value(column uint32, index mib.OID) mib.Value {
 		parent, level = 0, 0
 	}
 	switch column {
-	case last(mib.SimoneTreeName):
+	case mib.ColumnTreeName:
 		return mib.Text(n.Name)
-	case last(mib.SimoneTreeAddress):
+	case mib.ColumnTreeAddress:
 		return mib.Text(n.Address)
-	case last(mib.SimoneTreeParentId):
+	case mib.ColumnTreeParentId:
 		return mib.Gauge(uint32(parent))
-	case last(mib.SimoneTreeLevel):
+	case mib.ColumnTreeLevel:
 		return mib.Gauge(level)
-	case last(mib.SimoneTreeTemperature):
+	case mib.ColumnTreeTemperature:
 		return mib.Temperature(c.Report.Temperature)
-	case last(mib.SimoneTreeWeighted):
+	case mib.ColumnTreeWeighted:
 		return mib.Temperature(c.Report.Weighted)
-	case last(mib.SimoneTreeIntrusion):
+	case mib.ColumnTreeIntrusion:
 		return mib.Hundredths(c.Report.Intrusion)
-	case last(mib.SimoneTreeUtilisation):
+	case mib.ColumnTreeUtilisation:
 		return mib.Hundredths(100 * c.Report.Utilisation)
-	case last(mib.SimoneTreeLatency):
+	case mib.ColumnTreeLatency:
 		return mib.Micros(c.Report.Latency)
-	case last(mib.SimoneTreeSupportCount):
+	case mib.ColumnTreeSupportCount:
 		return mib.Unsigned(c.Nodes)
-	case last(mib.SimoneTreeOperStatus):
+	case mib.ColumnTreeOperStatus:
 		return mib.Integer(int32(managerStatus(c)))
-	case last(mib.SimoneTreeDrained):
+	case mib.ColumnTreeDrained:
 		return mib.Truth(n.Drained)
-	case last(mib.SimoneTreeDigest):
+	case mib.ColumnTreeDigest:
 		return mib.Octets(c.Report.Digest.Append(nil))
 	}
 	return noSuch
@@ -165,12 +96,21 @@ type nameRows struct{ m *Manager }
 
 // Next gives the row after index.
 func (r nameRows) Next(index mib.OID) (mib.OID, bool) {
-	for id, ok := r.m.conductor.NextNode(mib.NodeID(first(index))); ok; id, ok = r.m.conductor.NextNode(id) {
+	for id, ok := r.m.conductor.NextNode(after(index)); ok; id, ok = r.m.conductor.NextNode(id) {
 		if n, known := r.m.conductor.Node(id); known && !gone(n) {
 			return mib.OID{uint32(id)}, true
 		}
 	}
 	return nil, false
+}
+
+// after is the NodeID that an index begins with; 0 for none, which stands
+// before all rows.
+func after(index mib.OID) mib.NodeID {
+	if len(index) == 0 {
+		return 0
+	}
+	return mib.NodeID(index[0])
 }
 
 // gone reports whether a node has left, and is known only until its rows are
@@ -188,31 +128,31 @@ func (r nameRows) Value(column uint32, index mib.OID) mib.Value {
 	}
 	now := r.m.clock.Now()
 	switch column {
-	case last(mib.SimoneNameName):
+	case mib.ColumnNameName:
 		return mib.Text(n.Name)
-	case last(mib.SimoneNameOwner):
+	case mib.ColumnNameOwner:
 		return mib.Gauge(uint32(n.Owner))
-	case last(mib.SimoneNameAddress):
+	case mib.ColumnNameAddress:
 		return mib.Text(n.Address)
-	case last(mib.SimoneNameKind):
+	case mib.ColumnNameKind:
 		kind := n.Kind
 		if (n.Wanted || n.Manager) && kind == mib.KindLeaf {
 			kind = mib.KindILM
 		}
 		return mib.Integer(int32(kind))
-	case last(mib.SimoneNameZone):
+	case mib.ColumnNameZone:
 		return mib.Text(n.Zone)
-	case last(mib.SimoneNameOperStatus):
+	case mib.ColumnNameOperStatus:
 		return mib.Integer(int32(r.m.latest.status(n, r.m.conductor.Settings().Interval, now)))
-	case last(mib.SimoneNameLastSample):
+	case mib.ColumnNameLastSample:
 		return age(now, r.m.latest.of(n.ID))
-	case last(mib.SimoneNameDrained):
+	case mib.ColumnNameDrained:
 		return mib.Truth(n.Drained)
-	case last(mib.SimoneNamePinned):
+	case mib.ColumnNamePinned:
 		return mib.Truth(n.Pinned)
-	case last(mib.SimoneNameCandidate):
+	case mib.ColumnNameCandidate:
 		return mib.Truth(n.Candidate)
-	case last(mib.SimoneNameEpoch):
+	case mib.ColumnNameEpoch:
 		return mib.Octets(n.Epoch.Append(nil))
 	}
 	return noSuch

@@ -44,6 +44,7 @@ type DeepNode struct {
 	Store     reconfig.State
 	heard     reconfig.Instant
 	life      uint64
+	turn      uint64 // of its engines: what one asked for dies with it
 	wake      reconfig.Instant
 	tick      reconfig.Instant
 	settings  reconfig.Settings
@@ -124,6 +125,7 @@ func (d *Deep) Start(n *DeepNode) {
 	d.trace("node %d starts", n.ID)
 	n.Up = true
 	n.life++
+	n.turn++
 	n.wake, n.tick, n.Engine, n.Middle = 0, 0, nil, nil
 	st := n.Durable
 	st.Rows, st.Tombs = maps.Clone(st.Rows), maps.Clone(st.Tombs)
@@ -143,6 +145,7 @@ func (d *Deep) Crash(n *DeepNode) {
 	d.trace("node %d crashes", n.ID)
 	n.Up = false
 	n.life++
+	n.turn++
 }
 
 func cloneStore(s reconfig.State) reconfig.State {
@@ -160,13 +163,17 @@ func (d *Deep) deepen(n *DeepNode) {
 	if n.Engine == nil && !want && len(n.Store.Nodes) == 0 {
 		return
 	}
-	s := d.Settings
-	s.Levels, s.MinILMs, s.StartILMs, s.MaxILMs = 0, 0, 0, -1
-	if want {
-		s.Levels, s.MinILMs, s.StartILMs, s.MaxILMs, s.Below = int(told.Levels)-1, int(told.Below), int(told.Below), 0, int(told.Below)
+	s := told.Of(n.List.Active())
+	level := 1
+	if parent := d.Nodes[n.List.Fence().Parent]; parent != nil {
+		level = parent.Store.Meta.Level + 1
+	}
+	if n.Engine != nil && n.Store.Meta.Level != level { // it has been adopted by a manager further up
+		n.turn++
+		n.tick, n.Engine = 0, nil
 	}
 	if n.Engine == nil {
-		n.Store.Meta.Self, n.Store.Meta.Level = n.ID, 1
+		n.Store.Meta.Self, n.Store.Meta.Level = n.ID, level
 		n.settings = s
 		n.Engine = reconfig.New(cloneStore(n.Store), s, d.Chance.Uint64())
 		n.Middle = reconfig.NewMiddle(n.List, n.Engine)
@@ -195,9 +202,9 @@ func (d *Deep) tell(m *DeepNode, ev reconfig.Event) {
 	at := m.Engine.Deadline()
 	if m.tick <= d.Now || at < m.tick {
 		m.tick = at
-		life := m.life
+		turn := m.turn
 		d.after(max(at.Sub(d.Now), 1), func() {
-			if m.life == life {
+			if m.turn == turn {
 				m.tick = 0
 				d.tell(m, reconfig.Ticked{At: d.at()})
 			}
@@ -206,9 +213,9 @@ func (d *Deep) tell(m *DeepNode, ev reconfig.Event) {
 }
 
 func (d *Deep) carryOut(m *DeepNode, a reconfig.Action) {
-	life := m.life
+	turn := m.turn
 	answer := func(ev func(reconfig.At) reconfig.Event) {
-		if m.life == life {
+		if m.turn == turn {
 			d.tell(m, ev(d.at()))
 		}
 	}

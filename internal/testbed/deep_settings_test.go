@@ -141,3 +141,74 @@ func TestCandidatesLeave(t *testing.T) {
 		}
 	}
 }
+
+// What the top decides by is what every level below decides by: told at the
+// promotion, told again when it changes, kept over a restart, and a pause is
+// one of the whole tree.
+func TestRulesReachEveryLevel(t *testing.T) {
+	s := deepSettings()
+	s.Policy, s.Levels, s.MinILMs, s.StartILMs, s.Below = "paper", 2, 2, 2, 2
+	d := NewDeep(3, 60, 20, s)
+	d.Run(40 * time.Second)
+	deepest := 0
+	check := func(when string, want reconfig.Rules) {
+		t.Helper()
+		for _, id := range d.ids() {
+			n := d.Nodes[id]
+			if id == 1 || !n.Up || !n.List.Active() {
+				continue
+			}
+			if got := n.List.Settings().Rules; got != want {
+				t.Errorf("%s: node %d was told %+v, want %+v", when, id, got, want)
+			}
+			if n.Engine != nil {
+				if got := n.Engine.Settings().Rules(); got != want {
+					t.Errorf("%s: the engine of node %d goes by %+v, want %+v", when, id, got, want)
+				}
+			}
+			for _, c := range childrenOf(n) {
+				if len(childrenOf(d.Nodes[c])) > 0 {
+					deepest = 3
+				}
+			}
+		}
+	}
+	check("formed", s.Rules())
+	if deepest != 3 {
+		t.Fatal("no third level of ILMs has formed: the test shows nothing")
+	}
+	s.Thresholds.Split, s.Churn, s.History, s.Probe = 25, 0.25, "0.7 0.3", 400*time.Millisecond
+	d.Settings = s
+	d.tell(d.Nodes[1], reconfig.Tuned{At: d.at(), Settings: s})
+	d.Run(5 * time.Second)
+	check("changed", s.Rules())
+
+	m := middle(d)
+	d.Crash(m)
+	d.Start(m)
+	if got := m.List.Settings().Rules; got != s.Rules() {
+		t.Errorf("after a restart node %d has kept %+v, want %+v", m.ID, got, s.Rules())
+	}
+	d.tell(d.Nodes[1], reconfig.OperatorAsked{At: d.at(), Ask: reconfig.AskPause})
+	d.Run(10 * time.Second)
+	paused := s.Rules()
+	paused.Paused = true
+	check("paused", paused)
+	d.tell(d.Nodes[1], reconfig.OperatorAsked{At: d.at(), Ask: reconfig.AskResume})
+	d.Run(5 * time.Second)
+	check("resumed", s.Rules())
+	everyoneSampled(t, d)
+}
+
+// childrenOf is the ILMs below a node.
+func childrenOf(n *DeepNode) (ids []mib.NodeID) {
+	if n.Engine == nil || !n.Up {
+		return nil
+	}
+	for _, c := range n.Engine.Children() {
+		if c.Report.Active {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}

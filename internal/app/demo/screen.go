@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"simone/manager"
 	"simone/mib"
 	"simone/reconfig"
-	"simone/tlm"
 )
 
 // palette colours text for a terminal; the zero palette does not.
@@ -244,7 +244,7 @@ func (s *script) recent(n int) []note {
 	clock := s.fleet.top.Chassis().Clock
 	for _, e := range s.entries {
 		if notable(e) {
-			all = append(all, note{clock.Wall(e.At), tlm.Sentence(e)})
+			all = append(all, note{clock.Wall(e.At), manager.Sentence(e)})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b note) int { return a.at.Compare(b.at) })

@@ -107,7 +107,7 @@ func Open(o Options) (_ *Node, err error) {
 			Node: chassis.HostNode{Node: n.chassis.Node}, Store: n.store, Poller: n.chassis.Poller, Clock: n.chassis.Clock,
 			Logger: o.Logger, Profiles: chassis.Profile, HoldsCredential: n.chassis.Holds,
 			Capacity: o.Config.ILM.Capacity, LogRecords: o.Config.ILM.LogRecords,
-			Tuning: keep.now, KeepTuning: keep.keep, Slow: o.Slow,
+			Tuning: keep.now, KeepTuning: keep.keep, Slow: o.Slow, Events: n.store,
 		},
 	}
 	if len(o.Config.Credentials) > 0 {

@@ -1,4 +1,4 @@
-package tlm
+package manager
 
 import (
 	"fmt"
@@ -11,18 +11,30 @@ import (
 	"simone/reconfig"
 )
 
+// LoggedEntry is an entry of the event table with its number, from 1.
+type LoggedEntry = struct {
+	Seq uint64
+	reconfig.Entry
+}
+
+// EntryStore has the bounded ring that Store.AddEntries appends to.
+type EntryStore interface {
+	// Entries gives up to limit entries with numbers above after, in order.
+	Entries(after uint64, limit int) ([]LoggedEntry, error)
+}
+
 // eventRows are the rows of simoneEventTable, straight from the store.
 type eventRows struct {
-	store Store
+	store EntryStore
 
 	// mu guards the field below: the entry that was read last, because a row
 	// is read column by column.
 	mu   sync.Mutex
-	last Entry
+	last LoggedEntry
 }
 
 // entry gives the first entry with a number above after.
-func (r *eventRows) entry(after uint64) (Entry, bool) {
+func (r *eventRows) entry(after uint64) (LoggedEntry, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.last.Seq != 0 && r.last.Seq == after+1 {
@@ -30,7 +42,7 @@ func (r *eventRows) entry(after uint64) (Entry, bool) {
 	}
 	entries, err := r.store.Entries(after, 1)
 	if err != nil || len(entries) == 0 {
-		return Entry{}, false
+		return LoggedEntry{}, false
 	}
 	r.last = entries[0]
 	return r.last, true
@@ -66,32 +78,29 @@ func (r *eventRows) Value(column uint32, index mib.OID) mib.Value {
 		return none
 	}
 	switch column {
-	case last(mib.SimoneEventTime):
+	case mib.ColumnEventTime:
 		return mib.DateAndTime(time.Unix(0, int64(e.At)))
-	case last(mib.SimoneEventKind):
+	case mib.ColumnEventKind:
 		return mib.Integer(int32(e.Kind))
-	case last(mib.SimoneEventNodeId):
+	case mib.ColumnEventNodeId:
 		return mib.Gauge(uint32(e.Node))
-	case last(mib.SimoneEventFrom):
+	case mib.ColumnEventFrom:
 		return mib.Gauge(uint32(e.From))
-	case last(mib.SimoneEventTo):
+	case mib.ColumnEventTo:
 		return mib.Gauge(uint32(e.To))
-	case last(mib.SimoneEventNodes):
+	case mib.ColumnEventNodes:
 		return mib.Unsigned(e.Nodes)
-	case last(mib.SimoneEventSeen):
+	case mib.ColumnEventSeen:
 		return text(e.Seen)
-	case last(mib.SimoneEventExpected):
+	case mib.ColumnEventExpected:
 		return text(e.Expected)
-	case last(mib.SimoneEventOutcome):
+	case mib.ColumnEventOutcome:
 		return text(e.Outcome)
-	case last(mib.SimoneEventText):
+	case mib.ColumnEventText:
 		return text(Sentence(e.Entry))
 	}
 	return none
 }
-
-// last is the last part of an object's name: a column's number.
-func last(column mib.OID) uint32 { return column[len(column)-1] }
 
 // maxText is the size of a SimoneText.
 const maxText = 1024
