@@ -60,6 +60,7 @@ func (c *child) newTerm() {
 	c.seq, c.sent, c.acked = 0, mib.Fence{}, mib.Fence{}
 	c.set, c.claimed, c.seen, c.full, c.single = nil, false, false, true, 0
 	c.probe, c.reading, c.probeAt, c.retryAt = 0, 0, 0, 0
+	c.settings = IlmSettings{} // who wrote its fence may have written these
 	clear(c.marks)
 }
 

@@ -68,7 +68,7 @@ func (e *Engine) reported(ev ChildReported) {
 	// the SET; the fence tells.
 	current := c.claimed && c.set == nil && r.Fence == c.acked
 	if c.claimed && c.set == nil && c.calm && c.seq == c.probeSeq && r.Fence.Compare(c.acked) < 0 { // it lost what it had kept
-		c.claimed, c.full = false, true
+		c.claimed, c.full, c.settings = false, true, IlmSettings{}
 	}
 	if r.Log.Incarnation != c.report.Log.Incarnation { // it restarted, perhaps by another clock
 		c.ackedSeq, c.full, c.probeAt = 0, true, e.now

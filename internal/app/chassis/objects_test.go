@@ -129,8 +129,9 @@ func TestEveryObjectIsShown(t *testing.T) {
 		except map[string]string // arcs that are not shown, and why
 	}{
 		{"ilm", x.ilm.Chassis().Tree, map[string]string{
-			"simoneReconfig": "an ILM of this release has no managers below it",
-			"simoneTree":     "only the TLM sees the whole tree",
+			"simoneEventTable": "this one has no managers below it",
+			"simoneRoundTable": "this one has no managers below it",
+			"simoneTree":       "only the TLM sees the whole tree",
 		}},
 		{"tlm", x.top.Chassis().Tree, nil},
 	} {
@@ -311,6 +312,8 @@ func TestEveryWritableObject(t *testing.T) {
 		{object: mib.SimoneReconfigIlmsMin, good: gauge(0), bad: gauge(9), status: mib.InconsistentValue},
 		{object: mib.SimoneReconfigIlmsMax, good: gauge(3), bad: text("3"), status: mib.WrongType},
 		{object: mib.SimoneReconfigWeighted, good: mib.Truth(true), bad: gauge(1), status: mib.WrongType},
+		{object: mib.SimoneReconfigColdest, good: mib.Truth(true), bad: gauge(1), status: mib.WrongType},
+		{object: mib.SimoneReconfigHistory, good: text("0.5 0.5"), bad: text("0 1"), status: mib.WrongValue},
 		{object: mib.SimoneReconfigProbeInterval, good: gauge(400), bad: gauge(9), status: mib.WrongValue},
 		{object: mib.SimoneReconfigProbeMisses, good: gauge(4), bad: gauge(101), status: mib.WrongValue},
 		wish(mib.SimoneReconfigPin), wish(mib.SimoneReconfigUnpin), wish(mib.SimoneReconfigDrain), wish(mib.SimoneReconfigUndrain),
