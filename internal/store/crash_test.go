@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "write":
 		err = writeForever(os.Getenv(childPathEnv))
+	case "full":
+		err = writeUntilFull(os.Getenv(childPathEnv))
 	case "hold":
 		err = hold(os.Getenv(childPathEnv))
 	default:

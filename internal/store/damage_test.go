@@ -79,6 +79,7 @@ func TestDamagedFile(t *testing.T) {
 		content []byte
 		want    error
 	}{
+		{"empty", nil, ErrDamaged},
 		{"one octet", []byte{1}, ErrDamaged},
 		{"not a store", []byte(strings.Repeat("hello world\n", 5000)), ErrDamaged},
 		{"zeros", make([]byte, 1<<16), ErrDamaged},
@@ -185,6 +186,65 @@ func TestTornHeader(t *testing.T) {
 	}
 	if !orders[3] || !orders[2] || len(orders) != 2 {
 		t.Errorf("with one header torn and with the other the store holds %v; want 3 and 2", orders)
+	}
+}
+
+// TestCutAtEveryPage: a file that ends early is refused, wherever it ends.
+func TestCutAtEveryPage(t *testing.T) {
+	good := goodFile(t)
+	path := filepath.Join(t.TempDir(), "tlm.db")
+	for at := 0; at < len(good); at += os.Getpagesize() {
+		for _, more := range []int{0, 1, os.Getpagesize() / 2} {
+			must(t, os.WriteFile(path, good[:at+more], 0o600))
+			d, err := Open(path)
+			if err == nil {
+				_ = d.Close()
+			}
+			if !errors.Is(err, ErrDamaged) {
+				t.Errorf("cut off after %d of %d octets: %v, want ErrDamaged", at+more, len(good), err)
+			}
+		}
+	}
+}
+
+// TestQuickCheck: what a file is spared that is too large for the full check
+// is to look up each sample by its key. Records and pages are still checked.
+func TestQuickCheck(t *testing.T) {
+	good := goodFile(t)
+	path := filepath.Join(t.TempDir(), "tlm.db")
+	found := 0
+	for at := 2 * os.Getpagesize(); at < len(good); at += 1999 {
+		spoilt := bytes.Clone(good)
+		for i := at; i < min(at+64, len(spoilt)); i++ {
+			spoilt[i] ^= 0xff
+		}
+		must(t, os.WriteFile(path, spoilt, 0o600))
+		quick, errQuick := OpenWith(path, Limits{Whole: 1})
+		if errQuick == nil {
+			must(t, quick.Close())
+		}
+		_, _, errFull := Check(path)
+		switch {
+		case errQuick != nil && errFull == nil:
+			t.Errorf("at %d: the quick check finds %v, the full one nothing", at, errQuick)
+		case errQuick != nil:
+			found++
+		}
+	}
+	if found == 0 {
+		t.Error("no damage was found at all")
+	}
+}
+
+func TestNoPermission(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root may read everything")
+	}
+	path := filepath.Join(t.TempDir(), "tlm.db")
+	must(t, mustOpen(t, path, Limits{}).Close())
+	must(t, os.Chmod(path, 0))
+	if _, err := Open(path); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "chown") {
+		t.Errorf("Open = %v", err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	bolterr "go.etcd.io/bbolt/errors"
 
 	"simone/mib"
-	"simone/reconfig"
 )
 
 // Limits bound what a store keeps of things that never end. Zeros are the
@@ -23,6 +21,9 @@ import (
 type Limits struct {
 	Samples int // per node; 512 by default
 	Entries int // of the event table; 4096 by default
+	// Whole is up to what size of the file, in octets, opening it includes the
+	// full check; a larger one is checked quickly. 64 MiB by default.
+	Whole int64
 }
 
 func (l Limits) withDefaults() Limits {
@@ -31,6 +32,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Entries <= 0 {
 		l.Entries = 4096
+	}
+	if l.Whole <= 0 {
+		l.Whole = 64 << 20
 	}
 	return l
 }
@@ -74,7 +78,14 @@ type DB struct {
 	bolt   *bolt.DB
 	file   *os.File // the one that bolt has open
 
-	applyMu sync.Mutex // one Apply at a time, with the repair of the index if it fails
+	// As they were when it was opened.
+	pages, free int
+	known       uint32 // the term in the file beside the store
+
+	// applyMu is held during Apply: one at a time, with the repair of the index
+	// if it fails. It guards the field below.
+	applyMu sync.Mutex
+	counted uint32 // the term in the file beside the store, now
 
 	// mu guards the fields below. It is never taken inside a read
 	// transaction, nor held during a commit.
@@ -87,7 +98,11 @@ type DB struct {
 // file (mode 0600) and directory (0700) if they are not there. It fails with
 // ErrLocked, within a second, if another process has the file open, with
 // ErrDamaged if it cannot be read, and with ErrVersion if another release
-// wrote it. It reads the file from end to end.
+// wrote it.
+//
+// It reads the file from end to end, for the index of the samples, and on the
+// way checks the version, every page, every record's check sum and bbolt's own
+// lists: some 2 ms for each MiB. Up to Limits.Whole it does what Check does.
 func Open(path string) (*DB, error) { return OpenWith(path, Limits{}) }
 
 // OpenWith is Open with limits of the caller's.
@@ -106,10 +121,15 @@ func OpenWith(path string, limits Limits) (db *DB, err error) {
 		if err := d.open(); err != nil {
 			return err
 		}
-		if err := d.prepare(); err != nil {
+		whole, err := d.prepare()
+		if err != nil {
 			return err
 		}
-		return d.verify()
+		if d.known, err = readTerm(d.path); err != nil {
+			return err
+		}
+		d.counted = d.known
+		return d.verify(whole)
 	})
 	if err != nil {
 		return nil, err
@@ -117,15 +137,46 @@ func OpenWith(path string, limits Limits) (db *DB, err error) {
 	return d, nil
 }
 
+// open takes the file and its lock, and makes the file if it is not there.
 func (d *DB) open() error {
-	_, err := os.Stat(d.path)
-	fresh := errors.Is(err, os.ErrNotExist)
+	for range maxReplaced {
+		if err := d.openOnce(); err != nil {
+			return err
+		}
+		// Whoever waits for the lock of a file that is then replaced
+		// (Compact, Restore) has the lock of one that nobody will read again.
+		if same, err := isAt(d.file, d.path); err != nil || same {
+			return err
+		}
+		err := d.bolt.Close()
+		d.bolt, d.file = nil, nil
+		if err != nil {
+			return fmt.Errorf("store %s: close: %w", d.path, err)
+		}
+	}
+	return fmt.Errorf("store %s: it is replaced again and again: start one process at a time", d.path)
+}
+
+// maxReplaced is how often in a row the file may have been replaced between
+// its opening and its locking.
+const maxReplaced = 5
+
+func (d *DB) openOnce() error {
+	info, err := os.Stat(d.path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if err := create(d.path); err != nil {
+			return err
+		}
+	case err == nil && info.Size() == 0:
+		return damaged(d.path, "it is empty: it was cut off, or never written to its end")
+	}
 	d.bolt, err = bolt.Open(d.path, 0o600, &bolt.Options{
 		Timeout:      lockWait,
 		FreelistType: bolt.FreelistMapType,
 		NoStatistics: true,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			f, err := os.OpenFile(name, flag, mode)
+			f, err := os.OpenFile(name, flag&^os.O_CREATE, mode) // nothing is made by halves here
 			d.file = f
 			return f, err
 		},
@@ -133,15 +184,69 @@ func (d *DB) open() error {
 	switch {
 	case errors.Is(err, bolterr.ErrTimeout):
 		return locked(d.path)
+	case errors.Is(err, os.ErrPermission):
+		return forbidden(err)
 	case errors.As(err, new(*os.PathError)): // names the file itself
 		return fmt.Errorf("store: %w", err)
 	case err != nil:
 		return damaged(d.path, err)
 	}
-	if fresh { // the name must survive a power cut as the content does
-		return syncDir(filepath.Dir(d.path))
-	}
 	return nil
+}
+
+// create makes a new store. It is laid out under another name and gets its own
+// when it is whole, so that what a crash leaves behind is a store or nothing.
+func create(path string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	b, err := bolt.Open(f.Name(), 0o600, &bolt.Options{Timeout: lockWait, FreelistType: bolt.FreelistMapType})
+	if err != nil {
+		return fmt.Errorf("store %s: make it: %w", path, err)
+	}
+	if err := errors.Join(b.Update(layOut), b.Close()); err != nil {
+		return fmt.Errorf("store %s: make it: %w", path, err)
+	}
+	// Unlike a rename this does not replace what another process has just made.
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("store: %w", err)
+	}
+	return syncDir(filepath.Dir(path)) // the name must survive a power cut as the content does
+}
+
+// layOut makes the buckets of a new store.
+func layOut(tx *bolt.Tx) error {
+	f, err := tx.CreateBucket(bucketFormat)
+	if err != nil {
+		return err
+	}
+	for _, name := range buckets() {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	return f.Put(keyVersion, binary.BigEndian.AppendUint64(nil, formatVersion))
+}
+
+// isAt reports whether an open file is the one with that name.
+func isAt(f *os.File, path string) (bool, error) {
+	have, err := f.Stat()
+	if err != nil {
+		return false, fmt.Errorf("store: %w", err)
+	}
+	there, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("store: %w", err)
+	}
+	return os.SameFile(have, there), nil
 }
 
 func syncDir(path string) error {
@@ -150,149 +255,6 @@ func syncDir(path string) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	return errors.Join(dir.Sync(), dir.Close())
-}
-
-// prepare checks that the file is whole and of this format, and lays out a
-// new one. It writes to no other.
-func (d *DB) prepare() error {
-	fresh := false
-	err := d.bolt.View(func(tx *bolt.Tx) error {
-		info, err := d.file.Stat()
-		if err != nil {
-			return fmt.Errorf("store: %w", err)
-		}
-		if info.Size() < tx.Size() {
-			return damaged(d.path, fmt.Sprintf("it has %d octets of %d", info.Size(), tx.Size()))
-		}
-		if err := verifyPages(tx); err != nil {
-			return damaged(d.path, err)
-		}
-		if k, _ := tx.Cursor().First(); k == nil {
-			fresh = true
-			return nil
-		}
-		f := tx.Bucket(bucketFormat)
-		if f == nil {
-			return damaged(d.path, "it is a bbolt file of another program")
-		}
-		v := f.Get(keyVersion)
-		if len(v) != 8 {
-			return damaged(d.path, "it has no version")
-		}
-		if have := binary.BigEndian.Uint64(v); have != formatVersion {
-			return wrongVersion(d.path, have, formatVersion)
-		}
-		for _, name := range buckets() {
-			if tx.Bucket(name) == nil {
-				return damaged(d.path, fmt.Sprintf("bucket %s is missing", name))
-			}
-		}
-		return nil
-	})
-	if err != nil || !fresh {
-		return err
-	}
-	return d.bolt.Update(func(tx *bolt.Tx) error {
-		f, err := tx.CreateBucket(bucketFormat)
-		if err != nil {
-			return err
-		}
-		for _, name := range buckets() {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
-		}
-		return f.Put(keyVersion, binary.BigEndian.AppendUint64(nil, formatVersion))
-	})
-}
-
-// verifyPages checks that no page claims to go on beyond the end of the file:
-// bbolt believes what a page says of its length, and would fill the memory
-// with the list of its parts.
-func verifyPages(tx *bolt.Tx) error {
-	pages := int(tx.Size()) / tx.DB().Info().PageSize
-	for id := 0; id < pages; id++ {
-		p, err := tx.Page(id)
-		if err != nil {
-			return err
-		}
-		if p.Type == "free" {
-			continue
-		}
-		if p.OverflowCount >= pages-id {
-			return fmt.Errorf("page %d claims %d more of %d pages", id, p.OverflowCount, pages)
-		}
-		id += p.OverflowCount
-	}
-	return nil
-}
-
-// verify reads every record, so that damage is found now and not in the
-// middle of a failover, and builds the index of the samples.
-func (d *DB) verify() error {
-	err := d.bolt.View(func(tx *bolt.Tx) error {
-		for _, name := range buckets() {
-			if err := verifyKeys(tx, name); err != nil {
-				return err
-			}
-		}
-		// bbolt's own check, of what it keeps in between. It runs in a
-		// goroutine where a fault cannot be caught, so it comes after all
-		// pages were read here.
-		var problem error // the first of perhaps many
-		for err := range tx.Check() {
-			problem = cmp.Or(problem, err)
-		}
-		if problem != nil {
-			return damaged(d.path, problem)
-		}
-		if err := each(tx, bucketMeta, parseName, func(_ string, k, v []byte) error {
-			_, err := unseal(k, v) // a spoilt name would look like a missing record
-			return err
-		}); err != nil {
-			return err
-		}
-		if _, err := d.readState(tx); err != nil {
-			return err
-		}
-		if _, err := d.readList(tx); err != nil {
-			return err
-		}
-		if _, err := d.readSettings(tx); err != nil {
-			return err
-		}
-		return each(tx, bucketEntries, parseSeqKey, func(_ uint64, k, v []byte) error {
-			return unsealJSON(k, v, new(reconfig.Entry))
-		})
-	})
-	if err != nil {
-		return err
-	}
-	surplus, err := d.reindex()
-	if err != nil || len(surplus) == 0 {
-		return err
-	}
-	return d.bolt.Update(func(tx *bolt.Tx) error { // the limit was higher before
-		b := tx.Bucket(bucketSamples)
-		for _, seq := range surplus {
-			if err := b.Delete(seqKey(seq)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// verifyKeys checks that every record of a bucket is also found when it is
-// looked for: a walk does not see damage to the keys in between.
-func verifyKeys(tx *bolt.Tx, bucket []byte) error {
-	b := tx.Bucket(bucket)
-	return b.ForEach(func(k, v []byte) error {
-		if found := b.Get(k); v == nil || found == nil || &found[0] != &v[0] {
-			return &recordError{bucket, append([]byte(nil), k...), errors.New("it is not found by its key")}
-		}
-		return nil
-	})
 }
 
 // Path is the file's name.

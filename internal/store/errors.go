@@ -19,7 +19,12 @@ var (
 
 // wayOut tells an operator what to do about a file that cannot be read.
 // Nothing is lost but history: the rows are still at the ILMs.
-const wayOut = "move the file aside and start again: the tree will be adopted from the ILMs (history and changed settings are lost)"
+const wayOut = "put a backup back with simonectl restore, or move the file aside and start again: the tree will be adopted from the ILMs, and an ILM gets its rows from its manager (history and changed settings are lost)"
+
+// forbidden is for a file that may not be read or written; err names it.
+func forbidden(err error) error {
+	return fmt.Errorf("store: %w: run this as the user that owns the file, or give it to that user (chown)", err)
+}
 
 func locked(path string) error {
 	return fmt.Errorf("store %s: %w: stop that process, or give this one a state directory of its own", path, ErrLocked)

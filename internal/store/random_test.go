@@ -1,7 +1,9 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -85,6 +87,9 @@ func TestRandomTransactions(t *testing.T) {
 			"reopen": func(t *rapid.T) {
 				if err := db.Close(); err != nil {
 					t.Fatal(err)
+				}
+				if err := os.Remove(termFile(path)); err != nil && !errors.Is(err, os.ErrNotExist) {
+					t.Fatal(err) // terms go up and down here, which no manager's do
 				}
 				if db, err = OpenWith(path, limits); err != nil {
 					t.Fatal(err)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
@@ -14,8 +15,16 @@ import (
 func (d *DB) Load() (state reconfig.State, err error) {
 	err = d.guard("load", func() error {
 		return d.bolt.View(func(tx *bolt.Tx) (err error) {
-			state, err = d.readState(tx)
-			return err
+			if state, err = d.readState(tx); err != nil {
+				return err
+			}
+			if m, err := d.readMark(tx); err != nil {
+				return err
+			} else if m != nil {
+				state.Meta.Term = max(state.Meta.Term, m.Term)
+			}
+			state.Meta.Term = max(state.Meta.Term, d.known) // the store may be older than the file that counts them
+			return nil
 		})
 	})
 	return state, err
@@ -62,6 +71,12 @@ func (d *DB) Apply(txn reconfig.Txn) error {
 	}
 	d.applyMu.Lock()
 	defer d.applyMu.Unlock()
+	if txn.Meta != nil && txn.Meta.Term > d.counted {
+		if err := writeTerm(d.path, txn.Meta.Term); err != nil {
+			return fmt.Errorf("store %s: %w", d.path, err)
+		}
+		d.counted = txn.Meta.Term
+	}
 	err := d.guard("apply", func() error {
 		return d.bolt.Update(func(tx *bolt.Tx) error { return d.apply(tx, &txn) })
 	})
@@ -80,6 +95,15 @@ func (d *DB) apply(tx *bolt.Tx, txn *reconfig.Txn) error {
 	if txn.Meta != nil {
 		if err := putJSON(tx, bucketMeta, keyEngine, txn.Meta); err != nil {
 			return err
+		}
+		m, err := d.readMark(tx)
+		if err != nil {
+			return err
+		}
+		if m != nil && txn.Meta.Term > m.Term { // a restore is made up for
+			if err := tx.Bucket(bucketMeta).Delete(keyRestored); err != nil {
+				return err
+			}
 		}
 	}
 	for i := range txn.Nodes {

@@ -114,6 +114,8 @@ func fill(v reflect.Value, n *int) {
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		top := uint64(1)<<(v.Type().Bits()-1) | uint64(*n%100)
 		v.SetUint(top)
+	case reflect.Float64:
+		v.SetFloat(float64(*n) + 0.1)
 	default:
 		panic("fill does not know " + v.Kind().String())
 	}
