@@ -40,6 +40,7 @@ func (e *Engine) joined(ev NodeJoined) {
 		slices.Sort(n.Capabilities)
 	}
 	delete(e.failing, n.ID)
+	e.spoke(n.ID)
 	delete(e.spurned, n.ID)
 	n.unban(e.state.Meta.Self) // it has just been heard here
 	if ev.Active && !n.Wanted && n.ID != e.state.Meta.Self && !e.mayBeBelow(n) {

@@ -42,6 +42,9 @@ func (e *Engine) abort(n *Node, why string) {
 	n.Intent = Intent{}
 	e.dropHeld(n.ID)
 	e.save(n)
+	if s := e.searches[n.ID]; s != nil { // begun anew in a round to come, if it still is out of reach
+		s.asking = false
+	}
 }
 
 // raiseOwner gives the owner's row a new epoch; an open intent stays above it
@@ -67,6 +70,10 @@ func (e *Engine) commit(n *Node, c *child, fence uint32) {
 	e.dirtyMeta = true
 	n.Owner, n.Epoch, n.Fence, n.Order = c.id, n.Intent.Epoch, fence, e.state.Meta.Order
 	n.Intent = Intent{}
+	if why == KindRestore && e.sought(n.ID) {
+		e.found(n, from)
+	}
+	delete(e.searches, n.ID)
 	e.save(n)
 	e.committed[n.ID] = e.now
 	e.takeHeld(n.ID)
@@ -264,6 +271,9 @@ func (e *Engine) processTarget(n *Node, c *child, r *seenRow, ep mib.Epoch) bool
 		case or != nil && !or.Failing: // B cannot reach it, A can
 			n.ban(c.id, e.now.Add(e.settings.BanFor))
 			e.abort(n, fmt.Sprintf("ILM %d cannot reach the node, ILM %d can", c.id, n.Owner))
+			return true
+		case or != nil && n.Intent.Why == KindRestore && e.sought(n.ID):
+			e.inVain(n)
 			return true
 		case or == nil || or.at >= e.openedAt[n.ID]: // nobody reaches it (DeadMove)
 			e.commit(n, c, fence)

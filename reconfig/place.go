@@ -47,6 +47,11 @@ func (e *Engine) place() {
 			continue
 		}
 		incoming[to]++
+		if why == KindRestore && e.sought(id) {
+			e.openIntent(n, to, why)
+			e.save(n)
+			continue
+		}
 		moved[[3]mib.NodeID{mib.NodeID(why), n.Owner, to}]++
 		if n.Owner == 0 {
 			e.assign(n, to)
@@ -108,6 +113,8 @@ func (e *Engine) misplaced(n *Node) Kind {
 		return KindDrain
 	case n.banned(n.Owner, e.now) && e.children[n.Owner].rows[n.ID] == nil:
 		return KindRestore
+	case e.sought(n.ID) && !n.Pinned:
+		return KindRestore
 	}
 	return KindNone
 }
@@ -124,7 +131,10 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 	if why == KindAssign && e.forming() && e.now < e.formBy {
 		return 0, false // else the first ILM that is ready gets everything
 	}
-	if to, ok := e.coldest(n, incoming, false); ok {
+	if why == KindRestore && e.sought(n.ID) {
+		return e.nextToTry(n, incoming)
+	}
+	if to, ok := e.coldest(n, incoming, func(c *child) bool { return e.allowed(n, c) }); ok {
 		return to, true
 	}
 	switch why {
@@ -132,7 +142,7 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 		if e.now < e.quietUntil[n.ID] {
 			return 0, false
 		}
-		if to, ok := e.coldest(n, incoming, true); ok {
+		if to, ok := e.coldest(n, incoming, func(*child) bool { return true }); ok {
 			return to, true
 		}
 	case KindAssign:
@@ -147,13 +157,12 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 	return self, n.Owner != self && (why == KindFailover || !n.banned(self, e.now))
 }
 
-// coldest is the ILM with the fewest rows that may take the node. any lets
-// drained, retiring and excluded ones take it too.
-func (e *Engine) coldest(n *Node, incoming map[mib.NodeID]int, any bool) (mib.NodeID, bool) {
+// coldest is the ILM with the fewest rows of those that may take the node.
+func (e *Engine) coldest(n *Node, incoming map[mib.NodeID]int, may func(*child) bool) (mib.NodeID, bool) {
 	best, rows := mib.NodeID(0), 0
 	for _, id := range e.order {
 		c := e.children[id]
-		if c.self || id == n.Owner || !e.ready(c) || !any && !e.allowed(n, c) {
+		if c.self || id == n.Owner || !e.ready(c) || !may(c) {
 			continue
 		}
 		if k := len(e.owned[id]) + incoming[id]; best == 0 || k < rows {
@@ -165,7 +174,7 @@ func (e *Engine) coldest(n *Node, incoming map[mib.NodeID]int, any bool) (mib.No
 
 // anyILM reports whether some ILM may take the node.
 func (e *Engine) anyILM(n *Node) bool {
-	_, ok := e.coldest(n, nil, false)
+	_, ok := e.coldest(n, nil, func(c *child) bool { return e.allowed(n, c) })
 	return ok
 }
 

@@ -32,7 +32,7 @@ func (e *Engine) relay(c *child, ev LogRead) {
 			continue
 		}
 		cur.Seq = r.Seq
-		e.heard(&r)
+		e.heard(c, &r)
 		if r.Kind == mib.RecordSample || r.Kind == mib.RecordFailing || r.Kind == mib.RecordBack {
 			fresh = append(fresh, r)
 		}
@@ -49,12 +49,19 @@ func (e *Engine) relay(c *child, ev LogRead) {
 }
 
 // heard takes what a record says besides a sample's values.
-func (e *Engine) heard(r *mib.Record) {
+func (e *Engine) heard(c *child, r *mib.Record) {
+	owned := e.state.Nodes[r.Node].Owner == c.id
 	switch r.Kind {
 	case mib.RecordSample, mib.RecordBack:
 		delete(e.failing, r.Node)
+		if owned {
+			e.reached(r.Node)
+		}
 	case mib.RecordFailing:
 		e.failing[r.Node] = true
+		if owned {
+			e.unreached(r.Node)
+		}
 	case mib.RecordILM, mib.RecordLeaf:
 		n, known := e.node(r.Node)
 		if is := r.Kind == mib.RecordILM; known && n.Manager != is && !n.Wanted {

@@ -173,6 +173,7 @@ func (e *Engine) takeOver(c *child, r *seenRow) {
 	}
 	if r.Failing {
 		e.failing[n.ID] = true
+		e.unreached(n.ID)
 	}
 	// By the interval that is to be: the numbers go on when the pace changes.
 	n.Zero = e.now.Add(r.Row.Due - time.Duration(r.Row.Slot)*e.interval(&n))

@@ -46,6 +46,7 @@ func (e *Engine) runRound() {
 	e.nextRound = e.now.Add(e.settings.Trigger)
 	e.counters.Rounds++
 	e.outcomes()
+	e.seek()
 	view, round := e.view()
 	e.round = round
 	switch {

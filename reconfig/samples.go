@@ -27,7 +27,7 @@ func (e *Engine) logRead(ev LogRead) {
 			continue
 		}
 		cur.Seq = r.Seq
-		e.heard(r)
+		e.heard(c, r)
 		if r.Kind == mib.RecordSample {
 			e.accept(c, r)
 		}
