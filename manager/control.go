@@ -347,7 +347,9 @@ func (h *Host) commit(change *reconfig.ListChange) error {
 	}
 	for _, id := range change.Removed {
 		delete(h.nodes, id)
-		h.values.remove(id)
+		if h.cfg.Below == nil { // else another may poll it now: the inventory forgets
+			h.values.remove(id)
+		}
 	}
 	turned := h.list.Active() != was
 	if turned || idle && h.list.Len() > 0 {
