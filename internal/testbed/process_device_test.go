@@ -122,6 +122,16 @@ func (d *device) polls(since time.Time) []asked {
 	return out
 }
 
+// askedByOther gives the first GET since a time that did not come from a socket.
+func (d *device) askedByOther(than netip.AddrPort, since time.Time) (asked, bool) {
+	for _, a := range d.polls(since) {
+		if a.by != than {
+			return a, true
+		}
+	}
+	return asked{}, false
+}
+
 // pollers gives who has asked since a time.
 func (d *device) pollers(since time.Time) map[netip.AddrPort]int {
 	by := make(map[netip.AddrPort]int)

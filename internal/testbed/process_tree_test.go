@@ -366,6 +366,26 @@ func (tr *tree) eventKinds() ([]string, error) {
 	return kinds, nil
 }
 
+// lately shows the last lines of simoneEventTable, for a time that was not as
+// it should be.
+func (tr *tree) lately(n int) string {
+	at := tr.tlm().address
+	times, err := tr.client.column(at, mib.SimoneEventTime)
+	if err != nil {
+		return err.Error()
+	}
+	texts, err := tr.client.column(at, mib.SimoneEventText)
+	if err != nil {
+		return err.Error()
+	}
+	o, _ := mib.ObjectByOID(mib.SimoneEventTime)
+	var lines []string
+	for _, seq := range slices.Sorted(maps.Keys(texts)) {
+		lines = append(lines, o.Syntax.Format(times[seq])+" "+string(texts[seq].Bytes))
+	}
+	return strings.Join(lines[max(len(lines)-n, 0):], "\n")
+}
+
 // counter reads a counter of the TLM.
 func (tr *tree) counter(object mib.OID) uint64 {
 	tr.tb.Helper()
