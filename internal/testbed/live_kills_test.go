@@ -52,29 +52,22 @@ func TestLiveIlmsKilled(t *testing.T) {
 			t.Fatalf("no ILM polls a device: %v", tr.settled(all...)())
 		}
 		<-time.After(time.Duration(chance.Int64N(int64(poll)))) // at any moment between two triggers
-		before := make(map[*device]asked)
-		for _, d := range orphans {
-			polls := d.polls(time.Now().Add(-2 * poll))
-			if len(polls) == 0 {
-				t.Fatalf("%s was not polled for two intervals before the kill", d.name)
-			}
-			before[d] = polls[len(polls)-1]
-		}
+		ports := tr.members[victim].udpPorts(t)
 		tr.members[victim].kill()
 		o := outage{victim: victim, killed: time.Now(), nodes: len(orphans), first: time.Hour}
 		eventually(t, patience, "the devices of "+victim+" are polled again", func() string {
 			for _, d := range orphans {
-				if _, ok := d.askedByOther(before[d].by, o.killed); !ok {
+				if _, ok := d.askedBeside(ports, o.killed); !ok {
 					return d.name + " is not polled"
 				}
 			}
 			return ""
 		})
 		for _, d := range orphans {
-			again, _ := d.askedByOther(before[d].by, o.killed)
-			last := before[d].at
-			for _, a := range d.polls(last) { // between the look at it and the kill
-				if a.by == before[d].by {
+			again, _ := d.askedBeside(ports, o.killed)
+			last := o.killed.Add(-poll)
+			for _, a := range d.polls(last) {
+				if a.at.Before(o.killed) {
 					last = a.at
 				}
 			}

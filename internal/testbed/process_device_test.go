@@ -122,10 +122,11 @@ func (d *device) polls(since time.Time) []asked {
 	return out
 }
 
-// askedByOther gives the first GET since a time that did not come from a socket.
-func (d *device) askedByOther(than netip.AddrPort, since time.Time) (asked, bool) {
+// askedBeside gives the first GET since a time that came from none of the
+// sockets of a process, which may have ended.
+func (d *device) askedBeside(ports map[uint16]bool, since time.Time) (asked, bool) {
 	for _, a := range d.polls(since) {
-		if a.by != than {
+		if !ports[a.by.Port()] {
 			return a, true
 		}
 	}

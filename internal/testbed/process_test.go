@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -192,6 +193,43 @@ func (p *process) usage(tb testing.TB) usage {
 		cpu:      time.Duration(number(14)+number(15)) * 10 * time.Millisecond,
 		resident: number(24) * os.Getpagesize(), files: len(files),
 	}
+}
+
+// udpPorts gives the local ports of the UDP sockets that a process has open.
+func (p *process) udpPorts(tb testing.TB) map[uint16]bool {
+	tb.Helper()
+	dir := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
+	fds, err := os.ReadDir(dir + "fd")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	inodes := make(map[string]bool)
+	for _, fd := range fds {
+		if to, err := os.Readlink(dir + "fd/" + fd.Name()); err == nil && strings.HasPrefix(to, "socket:[") {
+			inodes[strings.Trim(to, "socket:[]")] = true
+		}
+	}
+	ports := make(map[uint16]bool)
+	for _, table := range []string{"net/udp", "net/udp6"} {
+		text, err := os.ReadFile(dir + table)
+		if err != nil {
+			continue // a kernel without IPv6
+		}
+		for line := range strings.Lines(string(text)) {
+			// sl local:port remote:port st queues timer retransmits uid timeout inode
+			f := strings.Fields(line)
+			if len(f) < 10 || !inodes[f[9]] {
+				continue
+			}
+			_, hex, _ := strings.Cut(f[1], ":")
+			port, err := strconv.ParseUint(hex, 16, 16)
+			if err != nil {
+				tb.Fatalf("%s%s: %q", dir, table, line)
+			}
+			ports[uint16(port)] = true
+		}
+	}
+	return ports
 }
 
 // eventually waits until check finds nothing wrong, and gives how long that

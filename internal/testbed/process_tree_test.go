@@ -25,6 +25,8 @@ import (
 
 const (
 	agentPort = 1161
+	// maxDevices is how many devices a tree may have besides its members.
+	maxDevices = 64
 	// patience is for what must happen; only a test that fails waits so long.
 	patience = 20 * time.Second
 	// slack is what a busy machine may add to a time that is measured.
@@ -83,7 +85,7 @@ func freeBlock(tb testing.TB, n int) netip.Addr {
 func plant(t *testing.T, n int, poll time.Duration, sets ...string) *tree {
 	t.Helper()
 	tr := &tree{
-		tb: t, dir: t.TempDir(), client: newClient(t), base: freeBlock(t, n+9), poll: poll,
+		tb: t, dir: t.TempDir(), client: newClient(t), base: freeBlock(t, n+1+maxDevices), poll: poll,
 		members: make(map[string]*member), pauses: watchPauses(t), witnesses: make(witnesses),
 	}
 	at := tr.base
