@@ -167,4 +167,3 @@ func (t testimony) check(tb testing.TB) {
 		}
 	}
 }
-
