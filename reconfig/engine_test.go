@@ -336,3 +336,28 @@ func TestRestoredCursorBeforeATrimmedLog(t *testing.T) {
 		t.Errorf("the drained ILM has %d rows", n)
 	}
 }
+
+// Where triggers and probes keep step, each probe of a busy ILM would be out
+// together with an acknowledgement, and nothing that it reads be believed. A
+// drained ILM's nodes move all the same, within a few polls.
+func TestMovesWhileTriggersAndProbesKeepStep(t *testing.T) {
+	for seed := uint64(1); seed <= 20; seed++ {
+		s := quick()
+		s.Probe, s.Trigger, s.Interval, s.StartILMs = 500*time.Millisecond, 500*time.Millisecond, 500*time.Millisecond, 3
+		w := testbed.NewWorld(seed, 30, 5, s)
+		w.Run(10 * time.Second)
+		for range 10 {
+			drained := ilms(w)[0]
+			w.Ask(reconfig.AskDrain, drained)
+			w.Run(6 * time.Second)
+			for _, c := range w.Parent.Engine.Children() {
+				if c.ID == drained && c.Nodes > 0 {
+					t.Errorf("seed %d: ILM %d still has %d nodes six seconds after it was drained", seed, drained, c.Nodes)
+				}
+			}
+			w.Ask(reconfig.AskUndrain, drained)
+			w.Run(time.Second)
+		}
+		mustCalm(t, w)
+	}
+}

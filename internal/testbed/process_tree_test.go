@@ -43,6 +43,8 @@ type tree struct {
 	members  map[string]*member
 	expected []*regexp.Regexp // warnings and errors that belong to the test
 
+	shown     bool             // who had whom, in a test that failed
+
 	pauses    *pauses
 	witnesses witnesses
 }
@@ -188,6 +190,18 @@ func (tr *tree) harvest() {
 	}
 }
 
+// show tells who has whom on its list, with the samples taken since the row
+// came, while the members still run.
+func (tr *tree) show() {
+	lists, err := tr.lists()
+	if err != nil {
+		tr.tb.Logf("lists: %v", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(lists)) {
+		tr.tb.Logf("--- list of %s, node:samples: %v", name, lists[name])
+	}
+}
+
 // expect says that a warning or error in a log is as it should be.
 func (tr *tree) expect(pattern string) {
 	tr.expected = append(tr.expected, regexp.MustCompile(pattern))
@@ -210,6 +224,12 @@ func (tr *tree) start(names ...string) {
 		m := tr.members[name]
 		m.process = launch(tr.tb, m.log, m.program, m.args...)
 	}
+	tr.tb.Cleanup(func() { // before those that the processes end in
+		if tr.tb.Failed() && !tr.shown {
+			tr.shown = true
+			tr.show()
+		}
+	})
 }
 
 func (tr *tree) tlm() *member { return tr.members["tlm"] }
