@@ -43,7 +43,7 @@ type tree struct {
 	members  map[string]*member
 	expected []*regexp.Regexp // warnings and errors that belong to the test
 
-	shown     bool             // who had whom, in a test that failed
+	shown bool // who had whom, in a test that failed
 
 	pauses    *pauses
 	witnesses witnesses
