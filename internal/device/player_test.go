@@ -81,19 +81,6 @@ func user() snmp.User {
 
 func ask(tb testing.TB, p *Player, credential string, verb mib.Verb, repeat int, names ...string) mib.Response {
 	tb.Helper()
-	keys, err := snmp.NewKeyring(
-		snmp.Credential{Name: "v1", Version: snmp.V1, Community: "public"},
-		snmp.Credential{Name: "v2c", Version: snmp.V2c, Community: "public"},
-		snmp.Credential{Name: "other", Version: snmp.V2c, Community: "other"},
-		snmp.Credential{Name: "v3", Version: snmp.V3, User: user()})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	poller, err := snmp.NewPoller(snmp.PollerConfig{Timeout: patience}, keys)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	run(tb, poller.Run)
 	req := mib.Request{Address: p.Addr(), Credential: credential, Verb: verb, MaxRepetitions: repeat}
 	if p.Addr().Addr().IsUnspecified() {
 		req.Address = netip.AddrPortFrom(netip.MustParseAddr("127.3.2.1"), p.Addr().Port())
@@ -101,7 +88,7 @@ func ask(tb testing.TB, p *Player, credential string, verb mib.Verb, repeat int,
 	for _, n := range names {
 		req.Vars = append(req.Vars, mib.Variable{Name: mib.MustOID(n)})
 	}
-	return poller.Do(tb.Context(), req)
+	return newPoller(tb).Do(tb.Context(), req)
 }
 
 // show writes variables as name=value, names without what they have in common.

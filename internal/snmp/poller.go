@@ -90,6 +90,8 @@ type Poller struct {
 	fates   [fateCount]fate
 	stats   PollerStats
 	encoder Message
+	agents  map[netip.AddrPort]*agent
+	swept   time.Time // when agents was looked through last
 	v3      pollerV3
 }
 
@@ -146,7 +148,7 @@ func NewPoller(cfg PollerConfig, keys Keyring) (*Poller, error) {
 		p.timeout = DefaultTimeout
 	}
 	p.v3.own = cfg.Engine
-	p.v3.agents = make(map[netip.AddrPort]*agent)
+	p.agents = make(map[netip.AddrPort]*agent)
 	p.buffers.New = func() any {
 		b := make([]byte, 0, 1500)
 		return &b
@@ -171,7 +173,7 @@ func (p *Poller) Stats() PollerStats {
 	defer p.mu.Unlock()
 	s := p.stats
 	s.Outstanding = len(p.timers)
-	s.Engines = len(p.v3.agents)
+	s.Engines = p.engines()
 	return s
 }
 
@@ -217,13 +219,16 @@ func (p *Poller) admit(r *request) error {
 	if !ok {
 		return fmt.Errorf("ask %v: %w", r.Address, &UnknownCredentialError{r.Credential})
 	}
-	r.Address = netip.AddrPortFrom(r.Address.Addr().Unmap(), r.Address.Port())
+	r.Address = plain(r.Address)
 	r.version, r.community = c.Version, c.Community
 	if c.Version == V3 {
 		return p.admitV3(r, c)
 	}
 	return nil
 }
+
+// plain is the one way to write an address: IPv4 not as IPv6.
+func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
 // attempt makes another attempt, with its own time-out. It is called with mu
 // locked and returns with it unlocked: nothing waits for the kernel.

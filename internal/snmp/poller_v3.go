@@ -4,42 +4,27 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"net/netip"
 	"time"
 
 	"simone/internal/snmp/usm"
 	"simone/mib"
 )
 
-// What a poller remembers of SNMPv3 engines.
-const (
-	// agentLife is how long an engine is remembered that is not asked.
-	agentLife = 15 * time.Minute
-	// maxReports is how many Reports one attempt may meet and still be sent
-	// again: one each that tells the engine's id, that it has changed, and
-	// its clock.
-	maxReports = 3
-)
+// maxReports is how many Reports one attempt may meet and still be sent again:
+// one each that tells the engine's id, that it has changed, and its clock.
+const maxReports = 3
 
 // pollerV3 is a poller's part for SNMPv3; the poller's mu guards all but
 // incoming and scope, which are of Run's goroutine.
 type pollerV3 struct {
-	own    *Engine // nil: none
-	self   *remote // what own is to itself, once a trap was sent
-	agents map[netip.AddrPort]*agent
-	swept  time.Time
-	out    Envelope
-	about  Scope
-	probe  Message
+	own   *Engine // nil: none
+	self  *remote // what own is to itself, once a trap was sent
+	out   Envelope
+	about Scope
+	probe Message
 
 	incoming Envelope
 	scope    Scope
-}
-
-// agent is what is known of who answers at an address.
-type agent struct {
-	engine *remote // nil: not known yet
-	used   time.Time
 }
 
 // remote is an authoritative engine elsewhere (RFC 3414, section 2.3).
@@ -86,29 +71,8 @@ func (p *Poller) admitV3(r *request, c keyed) error {
 		r.v3.engine = p.v3.self
 		return nil
 	}
-	now := time.Now()
-	p.sweep(now)
-	a := p.v3.agents[r.Address]
-	if a == nil {
-		a = &agent{}
-		p.v3.agents[r.Address] = a
-	}
-	a.used = now
-	r.v3.engine = a.engine
+	r.v3.engine = p.agent(r.Address, time.Now()).engine
 	return nil
-}
-
-// sweep forgets engines that have not been asked for long.
-func (p *Poller) sweep(now time.Time) {
-	if now.Sub(p.v3.swept) < time.Minute {
-		return
-	}
-	p.v3.swept = now
-	for address, a := range p.v3.agents {
-		if now.Sub(a.used) > agentLife {
-			delete(p.v3.agents, address)
-		}
-	}
 }
 
 // forgetKeys drops all localised keys, as the passphrases may be others.
@@ -116,7 +80,7 @@ func (p *Poller) forgetKeys() {
 	if p.v3.self != nil {
 		p.v3.self.keys = nil
 	}
-	for _, a := range p.v3.agents {
+	for _, a := range p.agents {
 		if a.engine != nil {
 			a.engine.keys = nil
 		}
@@ -150,7 +114,7 @@ func (p *Poller) appendV3(b []byte, r *request, m *Message, now time.Time) ([]by
 	e, s := &p.v3.out, &p.v3.about
 	*e = Envelope{ID: m.RequestID, MaxSize: MaxMessage, Flags: FlagReportable}
 	*s = Scope{}
-	if a := p.v3.agents[r.Address]; r.v3.engine == nil && a != nil {
+	if a := p.agents[r.Address]; r.v3.engine == nil && a != nil {
 		r.v3.engine = a.engine // another request may have found it
 	}
 	if r.v3.engine == nil {
@@ -203,7 +167,7 @@ func (p *Poller) answerV3(b []byte, d Datagram) {
 		p.reported(r, now) // unlocks
 		return
 	}
-	if a := p.v3.agents[r.Address]; a != nil {
+	if a := p.agents[r.Address]; a != nil {
 		a.engine, a.used = r.v3.engine, now
 	}
 	ended := p.conclude(r, m, d.Received)
@@ -297,7 +261,7 @@ func (p *Poller) reported(r *request, now time.Time) {
 		// Nothing proves this yet. What an authentic message has told of the
 		// other engine stays until one of this engine's comes.
 		r.v3.engine = &remote{id: bytes.Clone(e.EngineID), boots: e.Boots, clock: e.Time, at: now}
-		if a := p.v3.agents[r.Address]; a != nil && (a.engine == nil || !a.engine.synced) {
+		if a := p.agents[r.Address]; a != nil && (a.engine == nil || !a.engine.synced) {
 			a.engine = r.v3.engine
 		}
 		again = true

@@ -464,7 +464,7 @@ func TestPollerV3AnswersNothingElse(t *testing.T) {
 // What is known of engines that nobody asks any more goes.
 func TestPollerV3Forgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &Poller{v3: pollerV3{agents: make(map[netip.AddrPort]*agent)}}
+		p := &Poller{agents: make(map[netip.AddrPort]*agent)}
 		c := keyed{Credential: Credential{Version: V3, User: v3User("u", 0, 0)}}
 		admit := func(port uint16) {
 			if err := p.admitV3(&request{Request: mib.Request{Address: netip.AddrPortFrom(loopback(), port)}}, c); err != nil {
@@ -478,8 +478,8 @@ func TestPollerV3Forgets(t *testing.T) {
 			time.Sleep(time.Minute)
 			admit(1)
 		}
-		if len(p.v3.agents) != 1 {
-			t.Errorf("%d engines are remembered", len(p.v3.agents))
+		if len(p.agents) != 1 {
+			t.Errorf("%d engines are remembered", len(p.agents))
 		}
 	})
 }

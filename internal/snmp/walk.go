@@ -4,17 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"simone/mib"
 )
 
-// DefaultRepetitions is how many rows a Walk asks for at a time. 25 rows of
-// short values come near to what one Ethernet frame holds.
-const DefaultRepetitions = 25
-
 // ErrNotIncreasing says that an agent answered a walk with a name that does
 // not come after the one before: going on might never end.
 var ErrNotIncreasing = errors.New("OID not increasing")
+
+// ErrEndless says that a walk was cut off as it went on and on.
+var ErrEndless = errors.New("no end is in sight")
+
+// What a walk asks for at a time. The first answers show how large the agent's
+// variables are; then it is as many as an Ethernet frame holds.
+const (
+	firstBatch  = 10   // variables
+	largeBatch  = 1000 // variables
+	frameOctets = 1400 // of variables
+)
+
+// maxWalk is how many variables a walk reads at most. The largest of real
+// devices have some hundred thousand.
+const maxWalk = 1 << 22
 
 // StatusError is an agent's refusal.
 type StatusError struct {
@@ -45,55 +57,73 @@ func Result(req mib.Request, r mib.Response) error {
 	return fmt.Errorf("%v refused: %w", req.Address, e)
 }
 
-// Walk reads the subtree at root in order and calls fn with each variable,
-// which fn may keep, until the subtree ends or fn fails. base says whom to
-// ask, with what credential, time-out and retries, and how many rows at a
-// time (MaxRepetitions; 0 is DefaultRepetitions). An agent that finds this too
-// much (tooBig) is asked for half. SNMPv1 agents are asked with GETNEXT. What
-// was read before an error has been passed to fn.
+// Walk reads the subtree at root in order: see WalkColumns.
 func (p *Poller) Walk(ctx context.Context, base mib.Request, root mib.OID, fn func(mib.Variable) error) error {
+	return p.WalkColumns(ctx, base, []mib.OID{root}, func(_ int, v mib.Variable) error {
+		if v.Value.IsException() {
+			return nil
+		}
+		return fn(v)
+	})
+}
+
+// WalkColumns reads the subtrees at the roots side by side, each in order, and
+// calls fn with each variable, which fn may keep, and the index of its root,
+// until all subtrees end or fn fails. Where what the agent shows ends before
+// the subtree does, fn is told with endOfMibView.
+//
+// base says whom to ask, with what credential, time-out and retries. How much
+// is asked for at a time is found out and remembered: as much as fills a
+// frame, at most base.MaxRepetitions rows if that is not 0, half of what was
+// tooBig or not answered in time. Once it is known how fast the agent answers,
+// it is asked again long before the time-out. SNMPv1 agents, and those that
+// refuse GETBULK, are asked with GETNEXT.
+//
+// A subtree in which names do not increase is left where that begins, and the
+// others are read on. What was read before an error has been passed to fn.
+func (p *Poller) WalkColumns(ctx context.Context, base mib.Request, roots []mib.OID, fn func(column int, v mib.Variable) error) error {
 	p.mu.Lock()
 	c, ok := p.keys.Lookup(base.Credential)
 	p.mu.Unlock()
 	if !ok {
 		return fmt.Errorf("walk %v: %w", base.Address, &UnknownCredentialError{base.Credential})
 	}
-	req := base
-	req.Verb, req.NonRepeaters = mib.VerbGetBulk, 0
-	if req.MaxRepetitions <= 0 {
-		req.MaxRepetitions = DefaultRepetitions
-	}
-	if c.Version == V1 {
-		req.Verb = mib.VerbGetNext
-	}
-	last := root
-	for {
-		req.Vars = []mib.Variable{{Name: last}}
-		resp := p.Do(ctx, req)
-		if resp.Err == nil && resp.Status == mib.TooBig && req.Verb == mib.VerbGetBulk && req.MaxRepetitions > 1 {
-			req.MaxRepetitions /= 2
-			continue
-		}
-		if resp.Err == nil && resp.Status == mib.NoSuchName && c.Version == V1 {
-			return nil // how v1 says that nothing follows
-		}
-		if err := Result(req, resp); err != nil {
-			return fmt.Errorf("walk %v: %w", root, err)
-		}
-		if len(resp.Vars) == 0 {
-			return fmt.Errorf("walk %v: %w: no variables", root, ErrAnswer)
-		}
-		for _, v := range resp.Vars {
-			if v.Value.Type == mib.TypeEndOfMIBView || !v.Name.HasPrefix(root) && v.Name.Compare(root) > 0 {
-				return nil
-			}
-			if v.Name.Compare(last) <= 0 {
-				return fmt.Errorf("walk %v at %v: %w: %v after %v", root, base.Address, ErrNotIncreasing, v.Name, last)
-			}
-			if err := fn(v); err != nil {
-				return err
-			}
-			last = v.Name
+	w := newWalk(base, roots, c.Version)
+	p.manners(base, &w.manners)
+	defer func() { p.learn(base, w.manners) }()
+	for w.more() {
+		req := w.request()
+		resp := p.insist(ctx, req, &w.manners)
+		if err := w.take(req, resp, fn); err != nil {
+			return errors.Join(append(w.problems, fmt.Errorf("walk %v: %w", w.where(), err))...)
 		}
 	}
+	return errors.Join(w.problems...)
+}
+
+// insist is Do. An agent whose round trip time is known is asked twice in quick
+// succession before it is asked with all patience.
+func (p *Poller) insist(ctx context.Context, req mib.Request, m *manners) mib.Response {
+	if overdue := m.overdue(); overdue != 0 && (req.Timeout == 0 || overdue < req.Timeout) {
+		quick := req
+		quick.Timeout, quick.Retries = overdue, 1
+		if resp := p.Do(ctx, quick); resp.Err == nil || !errors.Is(resp.Err, mib.ErrTimeout) {
+			return resp
+		}
+	}
+	return p.Do(ctx, req)
+}
+
+// manners reads what is known of the agent that base names.
+func (p *Poller) manners(base mib.Request, m *manners) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	*m = p.agent(plain(base.Address), time.Now()).manners
+}
+
+// learn keeps what was found out about it.
+func (p *Poller) learn(base mib.Request, m manners) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.agent(plain(base.Address), time.Now()).manners = m
 }

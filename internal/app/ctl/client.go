@@ -69,7 +69,12 @@ func (e endpoint) String() string { return e.text }
 
 // resolve finds out where an address is. The port may be left out.
 func resolve(ctx context.Context, address string) (endpoint, error) {
-	text := withPort(address)
+	return resolveAt(ctx, address, DefaultPort)
+}
+
+// resolveAt is resolve with another port for addresses without one.
+func resolveAt(ctx context.Context, address string, otherwise uint16) (endpoint, error) {
+	text := withPortOr(address, otherwise)
 	if a, err := netip.ParseAddrPort(text); err == nil && a.Port() != 0 {
 		return endpoint{text, netip.AddrPortFrom(a.Addr().Unmap(), a.Port())}, nil
 	}
@@ -92,16 +97,18 @@ func resolve(ctx context.Context, address string) (endpoint, error) {
 }
 
 // withPort adds the default port to an address without one.
-func withPort(address string) string {
+func withPort(address string) string { return withPortOr(address, DefaultPort) }
+
+func withPortOr(address string, otherwise uint16) string {
 	bare := address
 	if inner, ok := strings.CutPrefix(address, "["); ok {
 		bare, _ = strings.CutSuffix(inner, "]")
 	}
 	if a, err := netip.ParseAddr(bare); err == nil && (bare == address || address == "["+bare+"]") {
-		return netip.AddrPortFrom(a, DefaultPort).String()
+		return netip.AddrPortFrom(a, otherwise).String()
 	}
 	if address != "" && !strings.ContainsAny(address, ":[]") {
-		return net.JoinHostPort(address, strconv.Itoa(DefaultPort))
+		return net.JoinHostPort(address, strconv.Itoa(int(otherwise)))
 	}
 	return address
 }

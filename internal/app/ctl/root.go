@@ -76,6 +76,8 @@ func newRoot(o *options, extra ...*cobra.Command) *cobra.Command {
 		newSnmpdConfigCommand(o),
 		newMIBCommand(o),
 		newDeviceCommand(o),
+		newGetCommand(o),
+		newWalkCommand(o),
 		newVersionCommand(o),
 	)
 	for _, w := range wishes() {
