@@ -57,7 +57,7 @@ func TestRealRecordingsAreWalkedWhole(t *testing.T) {
 // walkAll reads all that a player answers.
 func walkAll(t *testing.T, p *Player, credential string) (vars []mib.Variable, err error) {
 	poller := newPoller(t)
-	base := mib.Request{Address: p.Addr(), Credential: credential, Timeout: time.Second, Retries: 5}
+	base := mib.Request{Address: p.Addr(), Credential: credential, Timeout: 200 * time.Millisecond, Retries: 9}
 	err = poller.Walk(context.Background(), base, mib.OID{}, func(v mib.Variable) error {
 		vars = append(vars, v)
 		return nil
