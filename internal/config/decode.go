@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
 	"reflect"
@@ -17,6 +18,18 @@ import (
 // textDecoder is a type that reads itself from any scalar. Its error says
 // what to write instead, and nothing of the text if that may be a secret.
 type textDecoder interface{ decodeText(text string) error }
+
+// textDecoderOf is how v reads itself, if it does: by a method of this package
+// or, for types from elsewhere, as an encoding.TextUnmarshaler.
+func textDecoderOf(v reflect.Value) (decode func(text string) error, ok bool) {
+	switch t := v.Addr().Interface().(type) {
+	case textDecoder:
+		return t.decodeText, true
+	case encoding.TextUnmarshaler:
+		return func(text string) error { return t.UnmarshalText([]byte(text)) }, true
+	}
+	return nil, false
+}
 
 // defaulter is an element of a list that does not start from zero.
 type defaulter interface{ setDefaults() }
@@ -124,9 +137,9 @@ func (d *decoder) value(n ast.Node, v reflect.Value, key string) {
 		d.value(x.Value, v, key)
 		return
 	}
-	if t, ok := v.Addr().Interface().(textDecoder); ok {
+	if decodeText, ok := textDecoderOf(v); ok {
 		if text, ok := scalarText(n); ok {
-			if err := t.decodeText(text); err != nil {
+			if err := decodeText(text); err != nil {
 				d.fail(n, key, "%v", err)
 			}
 			return
@@ -134,7 +147,7 @@ func (d *decoder) value(n ast.Node, v reflect.Value, key string) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		if _, ok := v.Addr().Interface().(textDecoder); ok && len(fieldsOf(v.Type())) == 0 {
+		if _, ok := textDecoderOf(v); ok && len(fieldsOf(v.Type())) == 0 {
 			d.fail(n, key, "%s stands where text is wanted", what(n))
 			return
 		}
@@ -199,8 +212,9 @@ func (d *decoder) key(e *ast.MappingValueNode, under string, seen map[string]*to
 // remedy says what may have been meant by an unknown key.
 func (d *decoder) remedy(name, under string, fields []field) string {
 	known := names(fields)
+	all := "the keys here are " + strings.Join(known, ", ")
 	if near := nearest(name, known); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
+		return fmt.Sprintf("did you mean %q? %s", near, all)
 	}
 	if parents := whereIs(d.root, "", name); len(parents) > 0 && !slices.Contains(parents, under) {
 		if parents[0] == "" {
@@ -208,7 +222,7 @@ func (d *decoder) remedy(name, under string, fields []field) string {
 		}
 		return fmt.Sprintf("it belongs under %q", parents[0])
 	}
-	return "the keys here are " + strings.Join(known, ", ")
+	return all
 }
 
 // whereIs lists the keys of the structs that have a key of that name.

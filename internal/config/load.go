@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"simone/sim/scenario"
 )
 
 // LoadNode reads simoned's configuration from a file, or the defaults if path
@@ -36,6 +38,15 @@ func LoadTLM(path string, overrides ...Override) (*TLM, error) {
 // LoadDemo reads the demo's configuration as LoadNode does.
 func LoadDemo(path string, overrides ...Override) (*Demo, error) {
 	c := DefaultDemo()
+	if err := load(path, c, overrides); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// LoadSim reads a scenario of the simulator as LoadNode does.
+func LoadSim(path string, overrides ...Override) (*Sim, error) {
+	c := &Sim{*scenario.Default()}
 	if err := load(path, c, overrides); err != nil {
 		return nil, err
 	}
@@ -123,7 +134,7 @@ func (d *decoder) override(o Override, v reflect.Value) {
 		at = join(at, word)
 	}
 	text := o.Value
-	if _, ok := v.Addr().Interface().(textDecoder); ok || v.Kind() == reflect.String {
+	if _, ok := textDecoderOf(v); ok || v.Kind() == reflect.String {
 		// The shell took the quotes away; what is left is text as it stands.
 		text = "'" + strings.ReplaceAll(text, "'", "''") + "'"
 	} else if strings.TrimSpace(text) == "" {

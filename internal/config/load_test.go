@@ -29,7 +29,7 @@ func TestShippedConfigurations(t *testing.T) {
 		"tlm.yaml":     func(p string) (any, error) { return LoadTLM(p) },
 		"demo.yaml":    func(p string) (any, error) { return LoadDemo(p) },
 	}
-	files, err := filepath.Glob("../../configs/*")
+	files, err := filepath.Glob("../../configs/*.yaml")
 	if err != nil || len(files) < len(loaded) {
 		t.Fatalf("configs/ has only %v (%v)", files, err)
 	}

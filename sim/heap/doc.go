@@ -1,6 +1,5 @@
 // Package heap holds what is to happen in a simulation, in the order in which
-// it does: by time, at equal times by kind, then by id (SIM.md, "Order at
-// equal times").
+// it does: by time, at equal times by kind, then by id.
 //
 // A [Heap] has numbered slots with at most one pending event each: a timer
 // that is set, moved and stopped in place. A [Queue] takes any number of events

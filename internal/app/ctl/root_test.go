@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"simone/internal/app/sim"
 	"simone/mib"
 )
 
@@ -148,7 +149,7 @@ func TestCommandsInDocument(t *testing.T) {
 		}
 	}
 	o, _, _ := surroundings(nil)
-	root := newRoot(o)
+	root := newRoot(o, sim.Command())
 	collect(root)
 	documented := make(map[string]bool)
 	for line := range strings.Lines(string(text)) {

@@ -1,0 +1,85 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// run gives what simonectl sim with these arguments prints.
+func run(t *testing.T, output string, args ...string) (string, error) {
+	t.Helper()
+	cmd := Command()
+	cmd.PersistentFlags().String("output", output, "")
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetErr(&out)
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(context.Background())
+	return out.String(), err
+}
+
+// small is a scenario that takes a moment.
+func small(more ...string) []string {
+	return append([]string{"run", "../../../configs/sim/ncs-h.yaml", "--seeds", "2",
+		"--set", "leaves=64", "--set", "ilms=4", "--set", "end=12000", "--set", "warmup=2000", "--set", "report_cost=0.5"}, more...)
+}
+
+func TestRunPrintsTheKeysOfItsResult(t *testing.T) {
+	out, err := run(t, "json", small("--policy", "relocate")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	for _, key := range []string{"G", "G_ci", "hot_percent", "p95", "job_weighted_mean", "moves_per_hour", "transformations_per_hour",
+		"ncs_slowdown", "tlm_latency", "ilms_mean", "skipped_polls", "events_per_second"} {
+		if _, ok := got[key].(float64); !ok {
+			t.Errorf("%s is %v, want a number", key, got[key])
+		}
+	}
+	if got["policy"] != "relocate" || got["ilms_mean"] != 4.0 || !(got["moves_per_hour"].(float64) > 0) {
+		t.Errorf("ran %v with %v ILMs and %v moves", got["policy"], got["ilms_mean"], got["moves_per_hour"])
+	}
+	if runs, ok := got["runs"].([]any); !ok || len(runs) != 2 {
+		t.Errorf("runs are %v, want two", got["runs"])
+	}
+}
+
+func TestRunPrintsATable(t *testing.T) {
+	out, err := run(t, "table", small("--policy", "static")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"policy static, 2 seeds\n", "\nG  ", "events_per_second"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("there is no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"an unknown key", small("--set", "leavs=3"), `did you mean "leaves"? the keys here are leaves, ilms, seed`},
+		{"an unknown policy", small("--policy", "luck"), `there is no policy "luck" in the simulator: write static, paper`},
+		{"a value out of bounds", small("--set", "rho=1.5"), "rho: 1.5 is not from 0 to 0.99"},
+		{"no seeds", small("--seeds", "0"), "at least one"},
+		{"no such file", []string{"run", "nowhere.yaml"}, "nowhere.yaml"},
+		{"a word that is no assignment", small("--set", "rho"), "not of the form key=value"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if _, err := run(t, "table", tc.args...); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v, want %q in it", err, tc.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,180 @@
+package sim
+
+import (
+	"slices"
+
+	"simone/mib"
+	"simone/sim/heap"
+	"simone/sim/scenario"
+	"simone/temperature"
+)
+
+// station is the manager's side of a host: a queue for its jobs, of which few
+// may be in the CPU at a time, and one for reports on their way out.
+type station struct {
+	node    int32
+	waiting ring[task]
+	working []task  // by worker
+	free    []int32 // workers without a task
+	outFree float64 // when the output queue will have sent all that is in it
+}
+
+// task is a manager's job: to work off a report, or to take part in a
+// reconfiguration (leaf is noLeaf).
+type task struct {
+	report
+	demand float64
+}
+
+const noLeaf = -1
+
+// role is an ILM: what it looks after, and how it fares.
+type role struct {
+	station int32
+	active  bool
+	nodes   []mib.NodeID // in the order in which they were added
+
+	window  mean    // latencies of reports that left since the last trigger
+	latency mean    // and since the warm-up
+	worked  float64 // machine.monitored at the last trigger
+	last    float64 // latency that t was made of
+	t       float64 // temperature at the last trigger
+	history *temperature.History
+
+	round roundOf // what became of it in this round
+}
+
+// startManagers sets up the TLM's station and the ILMs, with leaf i at ILM
+// ⌊iM/N⌋ unless place says otherwise.
+func (w *world) startManagers(place func(*scenario.Parameters) func(leaf int) int) {
+	w.addStation(w.tlm(), 1)
+	w.roles = make([]role, w.ILMs)
+	for i := range w.roles {
+		r := &w.roles[i]
+		// Validated with the parameters.
+		r.history, _ = temperature.NewHistory(w.Weights)
+		w.settle(i, w.ilmHost(i))
+		w.activate(i)
+	}
+	at := func(leaf int) int { return leaf * w.ILMs / w.Leaves }
+	if place != nil {
+		at = place(&w.Parameters)
+	}
+	w.leaves = make([]leaf, w.Leaves)
+	for i := range w.leaves {
+		to := at(i)
+		w.leaves[i].role = int32(to)
+		w.roles[to].nodes = append(w.roles[to].nodes, nodeID(int32(i)))
+	}
+}
+
+// addStation makes a node a manager's host.
+func (w *world) addStation(node int32, workers int) int32 {
+	if s := w.nodes[node].station; s >= 0 {
+		return s
+	}
+	s := station{node: node, working: make([]task, workers)}
+	for i := range workers {
+		s.free = append(s.free, int32(workers-1-i))
+	}
+	w.stations = append(w.stations, s)
+	w.nodes[node].station = int32(len(w.stations) - 1)
+	return w.nodes[node].station
+}
+
+// arriveAtILM lets a leaf's report into the input queue of who asked for it.
+func (w *world) arriveAtILM(leaf int32) {
+	l := &w.leaves[leaf]
+	s := &w.stations[l.askedAt]
+	s.waiting.push(task{report{w.now, leaf, l.askedBy, l.askedAt}, w.ReportCost})
+	w.serve(s, classReport)
+}
+
+// arriveAtTLM does the same one level up.
+func (w *world) arriveAtTLM(r report) {
+	r.entered, r.station = w.now, w.nodes[w.tlm()].station
+	s := &w.stations[r.station]
+	s.waiting.push(task{r, w.TLMCost})
+	w.serve(s, classTLM)
+}
+
+// charge gives a station work other than a report.
+func (w *world) charge(at int32, demand float64) {
+	if demand == 0 {
+		return
+	}
+	s := &w.stations[at]
+	s.waiting.push(task{report{w.now, noLeaf, -1, at}, demand})
+	w.serve(s, noLane)
+}
+
+// serve puts waiting tasks into the CPU as far as there are workers.
+func (w *world) serve(s *station, class int) {
+	for s.waiting.n > 0 && len(s.free) > 0 {
+		worker := s.free[len(s.free)-1]
+		s.free = s.free[:len(s.free)-1]
+		t := s.waiting.pop()
+		s.working[worker] = t
+		w.begin(s.node, job{kind: jobManager, demand: t.demand, worker: worker}, class)
+	}
+}
+
+// managed is a manager's job done.
+func (w *world) managed(n *machine, worker int32) {
+	s := &w.stations[n.station]
+	t := s.working[worker]
+	s.free = append(s.free, worker)
+	class := classReport
+	switch {
+	case s.node == w.tlm():
+		class = classTLM
+		if t.leaf != noLeaf {
+			w.rec.atTLM(w.now, t.entered)
+		}
+	case t.leaf != noLeaf:
+		l := &w.leaves[t.leaf]
+		l.out = false
+		l.load = l.says
+		l.idle++
+		if l.load > 0 {
+			l.idle = 0
+		}
+		s.outFree = max(s.outFree, w.now) + w.OutputCost
+		queue(w, slotSent, &w.sent, key{At: s.outFree, Rank: heap.Rank(kindSent, uint32(s.node))}, t.report)
+	}
+	w.serve(s, class)
+}
+
+// leaveILM lets a report out of an ILM's output queue.
+func (w *world) leaveILM(r report) {
+	ilm, latency := &w.roles[r.role], w.now-r.entered
+	ilm.window.add(latency)
+	if w.now >= w.Warmup {
+		ilm.latency.add(latency)
+	}
+	queue(w, slotToTLM, &w.toTLM, key{At: w.now + w.Network, Rank: heap.Rank(kindArrival, uint32(r.leaf))}, r)
+}
+
+// oldest is when the report entered that has been longest at an ILM's host
+// and has not left it; ok is false if there is none.
+func (w *world) oldest(ilm int) (at float64, ok bool) {
+	at = never
+	see := func(r *report) {
+		if r.leaf != noLeaf && int(r.role) == ilm && r.station == w.roles[ilm].station {
+			at = min(at, r.entered)
+		}
+	}
+	s := &w.stations[w.roles[ilm].station]
+	for worker := range s.working {
+		if !slices.Contains(s.free, int32(worker)) {
+			see(&s.working[worker].report)
+		}
+	}
+	for i := range s.waiting.n {
+		see(&s.waiting.at(i).report)
+	}
+	for i := range w.sent.n {
+		see(&w.sent.at(i).what)
+	}
+	return at, at != never
+}

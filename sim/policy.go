@@ -1,0 +1,87 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"simone/sim/scenario"
+)
+
+// Policy decides, at each trigger, which ILM is to poll which leaf and where
+// the ILMs are.
+type Policy struct {
+	Name  string
+	About string // in a line
+
+	// start makes the policy for one run.
+	start func(*scenario.Parameters) func(*world)
+	// place says where leaves begin; nil: in blocks of leaf numbers.
+	place func(*scenario.Parameters) func(leaf int) int
+	// free: what it does costs the ILMs nothing; for bounds of what can be
+	// reached.
+	free bool
+}
+
+// Policies lists what can be simulated.
+func Policies() []Policy {
+	return []Policy{
+		{Name: "static", About: "nothing ever moves", start: stateless(func(*world) {})},
+		{Name: "paper", About: "the rule of document 001, as the daemons run it", start: paper},
+		{Name: "relocate", About: "an ILM goes where factor times less is going on, told by reports and one probe", start: stateless(relocateRoles)},
+		{Name: "oracle-balance", About: "bound: leaves shared out by the load of this moment, hosts as they are, for free", start: stateless(shareOut), free: true},
+		{Name: "oracle-relocate", About: "bound: ILMs on the idlest hosts of this moment, leaves shared out, for free", start: stateless(bestHosts), free: true},
+	}
+}
+
+// PolicyByName finds a policy.
+func PolicyByName(name string) (Policy, error) {
+	var names []string
+	for _, p := range Policies() {
+		if p.Name == name {
+			return p, nil
+		}
+		names = append(names, p.Name)
+	}
+	return Policy{}, fmt.Errorf("there is no policy %q in the simulator: write %s or %s", name, strings.Join(names[:len(names)-1], ", "), names[len(names)-1])
+}
+
+// stateless is a policy that remembers nothing of its own.
+func stateless(decide func(*world)) func(*scenario.Parameters) func(*world) {
+	return func(*scenario.Parameters) func(*world) { return decide }
+}
+
+// intensity is how much slower than on an idle host of speed 1 a manager's
+// next job would be on one with so many computing jobs.
+func intensity(jobs int32, speed float64) float64 { return float64(1+jobs) / speed }
+
+// knownSpeed is a host's speed as far as managers know it.
+func (w *world) knownSpeed(node int32) float64 {
+	if !w.SpeedKnown {
+		return 1
+	}
+	return 1 / w.nodes[node].slow
+}
+
+// intensityOf is that of an ILM's host at this moment.
+func (w *world) intensityOf(ilm int) float64 {
+	host := w.hostOf(ilm)
+	return intensity(w.nodes[host].ncs, w.knownSpeed(host))
+}
+
+// hostOf is the node that an ILM is on.
+func (w *world) hostOf(ilm int) int32 { return w.stations[w.roles[ilm].station].node }
+
+// asTheyAre leaves an order as it is.
+func asTheyAre(int, int) int { return 0 }
+
+// activeBy lists the active ILMs in an order.
+func (w *world) activeBy(order func(a, b int) int) (list []int) {
+	for i := range w.roles {
+		if w.roles[i].active {
+			list = append(list, i)
+		}
+	}
+	slices.SortStableFunc(list, order)
+	return list
+}

@@ -1,0 +1,90 @@
+package sim
+
+import (
+	"math"
+
+	"simone/reconfig"
+)
+
+// mean adds up what a mean is taken of.
+type mean struct {
+	sum float64
+	n   int
+}
+
+func (m *mean) add(x float64) { m.sum += x; m.n++ }
+
+// of is the mean; not a number if it is one of nothing.
+func (m mean) of() float64 { return m.sum / float64(m.n) }
+
+// recorder notes what a run is judged by, from the end of the warm-up on.
+type recorder struct {
+	from     float64
+	slowdown mean // of computing jobs: time in the CPU to demand
+	tlm      mean // time of a report at the TLM
+	skipped  int  // polls
+	moved    int  // nodes
+	did      map[reconfig.Kind]int
+	active   mean // ILMs, at triggers
+
+	// By ILM and interval: the temperature; not a number if the ILM was not
+	// active or no report left it or should have.
+	temperatures [][]float64
+}
+
+// computed notes a computing job that is done.
+func (rec *recorder) computed(now float64, j *job) {
+	if now >= rec.from {
+		rec.slowdown.add((now - j.start) / j.demand)
+	}
+}
+
+// skip notes a poll that was left out.
+func (rec *recorder) skip(now float64) {
+	if now >= rec.from {
+		rec.skipped++
+	}
+}
+
+// atTLM notes a report that the TLM has worked off.
+func (rec *recorder) atTLM(now, entered float64) {
+	if now >= rec.from {
+		rec.tlm.add(now - entered)
+	}
+}
+
+// transformed notes a transformation and the nodes it moved.
+func (rec *recorder) transformed(now float64, kind reconfig.Kind, nodes int) {
+	if now >= rec.from {
+		rec.moved += nodes
+		rec.did[kind]++
+	}
+}
+
+// interval notes an ILM's temperature at the end of one.
+func (rec *recorder) interval(ilm int, t float64) {
+	rec.temperatures[ilm] = append(rec.temperatures[ilm], t)
+}
+
+// above is the share of intervals with a temperature above a limit, and how
+// many of them come in a row in the mean.
+func (rec *recorder) above(limit float64) (share, perVisit float64) {
+	var all, hot, visits int
+	for _, ilm := range rec.temperatures {
+		before := false
+		for _, t := range ilm {
+			is := t > limit // false for what is not a number
+			if !math.IsNaN(t) {
+				all++
+			}
+			if is {
+				hot++
+				if !before {
+					visits++
+				}
+			}
+			before = is
+		}
+	}
+	return float64(hot) / float64(all), float64(hot) / float64(visits)
+}

@@ -1,0 +1,148 @@
+package sim
+
+import (
+	"math"
+
+	"simone/sim/heap"
+)
+
+// begin puts a job into a node's CPU. Class says which lanes may hold its end.
+func (w *world) begin(node int32, j job, class int) {
+	n := &w.nodes[node]
+	n.enter(w.now, j)
+	w.watch(node, n, class)
+}
+
+// watch sees to it that the node is looked at no later than its next job
+// ends. To look too early costs a look; so when jobs only get later, because
+// others come in, nothing needs to be moved.
+func (w *world) watch(node int32, n *machine, class int) {
+	at := n.done()
+	if at >= min(n.look, n.glance) {
+		return
+	}
+	k := key{At: at, Rank: heap.Rank(kindDone, uint32(node))}
+	if jobs := len(n.jobs); class != noLane && jobs <= w.depth && n.glance == never {
+		i := class*laneDepth + jobs - 1
+		lane := &w.glances[i]
+		last, any := lane.last()
+		if !any || last.Before(k) {
+			lane.push(event[int32]{k, node})
+			n.glance = at
+			if !any {
+				w.heap.Set(slotGlances+i, k)
+			}
+			return
+		}
+	}
+	n.look = at
+	w.heap.Set(w.slotCPU(node), k)
+}
+
+// lookAt is what a node's own slot in the heap is for.
+func (w *world) lookAt(node int32) {
+	n := &w.nodes[node]
+	n.look = never
+	w.finish(node, n)
+	if n.look == never {
+		w.heap.Clear(w.slotCPU(node))
+	}
+}
+
+// glanceAt is what the slot of a lane is for.
+func (w *world) glanceAt(slot int) {
+	lane := &w.glances[slot-slotGlances]
+	node := lane.pop().what
+	n := &w.nodes[node]
+	n.glance = never
+	w.finish(node, n)
+	w.rearm(slot, lane.first())
+}
+
+// finish lets go of the jobs that have ended.
+func (w *world) finish(node int32, n *machine) {
+	for n.done() <= w.now {
+		j := n.leave(w.now)
+		w.happened(key{At: w.now, Rank: heap.Rank(kindDone, uint32(node))}, &j)
+		if j.kind != jobNCS {
+			n.monitored += j.demand
+		}
+		switch j.kind {
+		case jobNCS:
+			n.count(w.now, -1)
+			w.rec.computed(w.now, &j)
+		case jobPoll:
+			// A leaf has one report at a time: nothing waits at its output.
+			k := key{At: w.now + w.OutputCost + w.Network, Rank: heap.Rank(kindArrival, uint32(node))}
+			queue(w, slotToILM, &w.toILM, k, node)
+		case jobManager:
+			w.managed(n, j.worker)
+		}
+	}
+	w.watch(node, n, noLane)
+}
+
+// arriveNCS brings in a computing job.
+func (w *world) arriveNCS(k key) {
+	w.happened(k, nil)
+	node := int32(k.ID())
+	a := &w.arrivals[node]
+	w.heap.Set(w.slotNCS(node), key{At: w.now + w.gaps.draw(&a.gaps), Rank: k.Rank})
+	w.nodes[node].count(w.now, 1)
+	w.begin(node, job{kind: jobNCS, demand: w.demands.draw(&a.demands)}, noLane)
+}
+
+// agent has one node's agent do its work.
+func (w *world) agent(k key) {
+	w.happened(k, nil)
+	w.begin(int32(k.ID()), job{kind: jobAgent, demand: w.AgentCost}, classAgent)
+	w.agents.advance(len(w.phases))
+	w.nextAgent()
+}
+
+func (w *world) nextAgent() {
+	p := w.phases[w.agents.next]
+	w.heap.Set(slotAgents, key{At: w.agents.round*w.AgentPeriod + p.at, Rank: heap.Rank(kindAgent, uint32(p.node))})
+}
+
+// poll asks one leaf.
+func (w *world) poll(k key) {
+	w.happened(k, nil)
+	w.ask(int32(k.ID()))
+	w.polls.advance(w.Leaves)
+	w.nextPoll()
+}
+
+func (w *world) nextPoll() {
+	spread := float64(w.Stagger) * float64(w.polls.next) / float64(w.Leaves)
+	w.heap.Set(slotPolls, key{At: (w.polls.round + spread) * w.Poll, Rank: heap.Rank(kindPoll, uint32(w.polls.next))})
+}
+
+// slightMean is the mean number of computing jobs between two polls up to
+// which a leaf calls itself idle.
+const slightMean = 0.02
+
+// ask polls a leaf, unless its last report is still to be worked off.
+func (w *world) ask(node int32) {
+	l, n := &w.leaves[node], &w.nodes[node]
+	if l.out {
+		w.rec.skip(w.now)
+		return
+	}
+	sum := n.ncsArea + float64(n.ncs)*(w.now-n.ncsSince)
+	l.says = n.ncs
+	if mean := (sum - l.askedSum) / (w.now - l.asked); mean > slightMean {
+		l.says = max(l.says, int32(math.Ceil(mean)))
+	}
+	l.out, l.asked, l.askedSum = true, w.now, sum
+	l.askedBy, l.askedAt = l.role, w.roles[l.role].station
+	w.begin(node, job{kind: jobPoll, demand: w.PollCost}, classPoll)
+}
+
+// queue puts an event into a lane, whose slot is given.
+func queue[T any](w *world, slot int, l *lane[T], k key, what T) {
+	l.insert(k, what)
+	if l.first() == k {
+		w.heap.Set(slot, k)
+	}
+}

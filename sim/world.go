@@ -1,0 +1,289 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"simone/mib"
+	"simone/reconfig"
+	"simone/sim/heap"
+	"simone/sim/scenario"
+	"simone/temperature"
+)
+
+// Kinds of events, in the order in which those of one time happen (docs/evaluation.md); within a kind the lower node is first.
+const (
+	kindTrigger uint8 = iota
+	kindDone          // a job leaves a CPU
+	kindSent          // a report leaves an output queue
+	kindNCS           // a computing job arrives
+	kindAgent
+	kindPoll
+	kindArrival // a report has crossed the network
+)
+
+// Slots of the event heap. Everything that recurs or is delayed by a constant
+// has one slot in all, for the next of its kind; behind these each node has
+// one for its CPU and, if computing jobs arrive there, one for the next.
+const (
+	slotTrigger = iota
+	slotPolls
+	slotAgents
+	slotToILM
+	slotSent
+	slotToTLM
+	slotGlances
+	slotNodes = slotGlances + laneCount
+)
+
+// Short jobs on CPUs that few share take one of few times, so the ends of
+// those that began one after the other come one after the other: a lane for
+// each such time. This keeps polls, reports and agents out of the heap, which
+// then holds little but the computing jobs.
+const (
+	laneDepth = 6 // most jobs in a CPU for which there are lanes
+	laneCount = laneDepth * laneClasses
+
+	classAgent  = 0
+	classPoll   = 1
+	classReport = 2
+	classTLM    = 3
+
+	laneClasses = 4
+	noLane      = -1
+)
+
+// machine is a node: a leaf, a host made for ILMs, or the TLM's.
+type machine struct {
+	cpu
+	station int32 // its manager, -1 if there never was one
+	role    int32 // the ILM that it is now, -1 if none
+
+	ncs       int32   // computing jobs in its CPU
+	ncsSince  float64 // when their number last changed
+	ncsArea   float64 // sum of number x time until then
+	monitored float64 // demand of SIMONE's own jobs that are done
+}
+
+// count changes the number of computing jobs.
+func (n *machine) count(now float64, by int32) {
+	n.ncsArea += float64(n.ncs) * (now - n.ncsSince)
+	n.ncsSince = now
+	n.ncs += by
+}
+
+// leaf is a node as one that is polled.
+type leaf struct {
+	role int32 // the ILM that polls it
+
+	// Of the last poll: who asked, whether its report has still to leave
+	// the ILM's CPU, what it says, when it was, and ncsArea then.
+	askedBy, askedAt int32 // role, station
+	out              bool
+	says             int32
+	asked, askedSum  float64
+
+	load int32 // q: computing jobs, as last reported
+	idle int32 // z: how many reports in a row said 0
+}
+
+// world is one run.
+type world struct {
+	scenario.Parameters
+	now    float64
+	heap   *heap.Heap[float64]
+	events uint64
+	trace  func(key, *job) // for tests: what happened, and the job that ended if one did
+	depth  int             // laneDepth, but in tests
+
+	nodes    []machine // leaves, then ILM hosts, then the TLM
+	leaves   []leaf
+	arrivals []arrivals // of leaves and ILM hosts
+	gaps     law
+	demands  law
+
+	glances [laneCount]lane[int32] // CPUs to look at
+	toILM   lane[int32]            // reports of leaves
+	sent    lane[report]           // in ILMs' output queues
+	toTLM   lane[report]
+
+	polls    sweep
+	agents   sweep
+	phases   []phase // of agents, in order
+	triggers float64 // the next one's number
+
+	stations []station
+	roles    []role
+	formula  temperature.Formula
+	lightest float64     // the least intensity that any host can have
+	ranked   []candidate // room for shortList
+	policy   func(*world)
+	free     bool     // what the policy does costs nothing
+	dice     rand.PCG // the policy's
+	rec      recorder
+}
+
+// arrivals are a node's streams of computing jobs.
+type arrivals struct{ gaps, demands rand.PCG }
+
+// phase is when within the period a node's agent works.
+type phase struct {
+	at   float64
+	node int32
+}
+
+// sweep goes through timers of one period in the order of their phases.
+type sweep struct {
+	round float64 // periods that are over
+	next  int     // timer
+}
+
+// advance goes on to the next of n timers.
+func (s *sweep) advance(n int) {
+	if s.next++; s.next == n {
+		s.next = 0
+		s.round++
+	}
+}
+
+// report is one leaf's at an ILM and beyond.
+type report struct {
+	entered float64 // the input queue
+	leaf    int32
+	role    int32
+	station int32
+}
+
+// slot numbers.
+func (w *world) slotCPU(node int32) int { return slotNodes + int(node) }
+func (w *world) slotNCS(node int32) int { return slotNodes + len(w.nodes) + int(node) }
+
+// nodeID is how policies know a node, and back.
+func nodeID(node int32) mib.NodeID   { return mib.NodeID(node + 1) }
+func nodeIndex(id mib.NodeID) int32  { return int32(id) - 1 }
+func (w *world) ilmHost(i int) int32 { return int32(w.Leaves + i) }
+func (w *world) tlm() int32          { return int32(len(w.nodes) - 1) }
+
+// newWorld sets up a run. The parameters must be valid.
+func newWorld(p *scenario.Parameters, policy Policy) *world {
+	hosts := p.Leaves + p.ILMs
+	w := &world{Parameters: *p, policy: policy.start(p), free: policy.free, depth: laneDepth, dice: stream(p.Seed, 0, forPolicy)}
+	w.nodes = make([]machine, hosts+1)
+	w.heap = heap.New[float64](slotNodes + 2*len(w.nodes))
+	// Most CPUs never hold more jobs than these: one piece of memory for all.
+	const usual = 4
+	w.lightest = 1
+	slab := make([]job, usual*len(w.nodes))
+	for i := range w.nodes {
+		n := &w.nodes[i]
+		n.jobs = slab[usual*i : usual*i : usual*(i+1)]
+		n.slow, n.look, n.glance, n.station, n.role = 1, never, never, -1, -1
+		if i < hosts {
+			n.slow = 1 / speedOf(p, int32(i))
+		}
+		if p.SpeedKnown {
+			w.lightest = min(w.lightest, n.slow)
+		}
+	}
+	w.ranked = make([]candidate, 0, shortList)
+	w.rec = recorder{from: p.Warmup, did: make(map[reconfig.Kind]int), temperatures: make([][]float64, p.ILMs)}
+	// Validated with the parameters.
+	w.formula, _ = temperature.Linear(p.A, p.B)
+	w.startNCS(hosts)
+	w.startAgents()
+	w.startManagers(policy.place)
+	w.polls.round = 1
+	w.nextPoll()
+	w.triggers = math.Ceil(2 * p.Poll / p.Trigger)
+	w.heap.Set(slotTrigger, key{At: w.triggers * p.Trigger, Rank: heap.Rank(kindTrigger, 0)})
+	return w
+}
+
+func (w *world) startNCS(hosts int) {
+	if w.Rho == 0 {
+		return
+	}
+	w.gaps, w.demands = gapLaw(&w.Parameters), demandLaw(&w.Parameters)
+	w.arrivals = make([]arrivals, hosts)
+	for i := range w.arrivals {
+		a := &w.arrivals[i]
+		a.gaps, a.demands = stream(w.Seed, int32(i), forGaps), stream(w.Seed, int32(i), forDemands)
+		gap := w.gaps.draw(&a.gaps)
+		w.heap.Set(w.slotNCS(int32(i)), key{At: uniform(&a.gaps) * gap, Rank: heap.Rank(kindNCS, uint32(i))})
+	}
+}
+
+func (w *world) startAgents() {
+	if w.AgentPeriod == 0 || w.AgentCost == 0 {
+		return
+	}
+	w.phases = make([]phase, len(w.nodes))
+	for i := range w.phases {
+		s := stream(w.Seed, int32(i), forAgent)
+		w.phases[i] = phase{uniform(&s) * w.AgentPeriod, int32(i)}
+	}
+	slices.SortFunc(w.phases, func(a, b phase) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.node, b.node))
+	})
+	w.nextAgent()
+}
+
+// run goes on until the end, or until the context is done.
+func (w *world) run(ctx context.Context) error {
+	for {
+		slot, k, ok := w.heap.Next()
+		if !ok || k.At > w.End {
+			return nil
+		}
+		w.now = k.At
+		switch {
+		case slot >= slotNodes+len(w.nodes):
+			w.arriveNCS(k)
+		case slot >= slotNodes:
+			w.lookAt(int32(k.ID()))
+		case slot >= slotGlances:
+			w.glanceAt(slot)
+		case slot == slotPolls:
+			w.poll(k)
+		case slot == slotAgents:
+			w.agent(k)
+		case slot == slotToILM:
+			w.happened(k, nil)
+			w.arriveAtILM(w.toILM.pop().what)
+			w.rearm(slot, w.toILM.first())
+		case slot == slotSent:
+			w.happened(k, nil)
+			w.leaveILM(w.sent.pop().what)
+			w.rearm(slot, w.sent.first())
+		case slot == slotToTLM:
+			w.happened(k, nil)
+			w.arriveAtTLM(w.toTLM.pop().what)
+			w.rearm(slot, w.toTLM.first())
+		case slot == slotTrigger:
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			w.trigger(k)
+		}
+	}
+}
+
+// rearm sets a lane's slot to what is first in the lane now.
+func (w *world) rearm(slot int, first key) {
+	if first.At == never {
+		w.heap.Clear(slot)
+		return
+	}
+	w.heap.Set(slot, first)
+}
+
+// happened counts an event.
+func (w *world) happened(k key, ended *job) {
+	w.events++
+	if w.trace != nil {
+		w.trace(k, ended)
+	}
+}
