@@ -10,7 +10,8 @@ import (
 	"simone/reconfig"
 )
 
-// Memory is a store that ends with the process, for tests and simulation. It
+// Memory is a store that ends with the process, for tests and simulation, and
+// as the picture of a store that lies elsewhere. It
 // shares no memory with its callers: records are kept as a DB writes them.
 type Memory struct {
 	limits Limits
@@ -200,6 +201,8 @@ func (m *Memory) ApplyList(change *reconfig.ListChange) error {
 	})
 }
 
+func bySeq(e Entry, seq uint64) int { return cmp.Compare(e.Seq, seq) }
+
 // AddEntries appends to the event table.
 func (m *Memory) AddEntries(entries []reconfig.Entry) error {
 	if len(entries) == 0 {
@@ -218,7 +221,7 @@ func (m *Memory) AddEntries(entries []reconfig.Entry) error {
 func (m *Memory) Entries(after uint64, limit int) ([]Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	i, found := slices.BinarySearchFunc(m.entries, after, func(e Entry, seq uint64) int { return cmp.Compare(e.Seq, seq) })
+	i, found := slices.BinarySearchFunc(m.entries, after, bySeq)
 	if found {
 		i++
 	}
@@ -256,7 +259,7 @@ func (m *Memory) SetSetting(name, value string) error {
 
 // SetSettings keeps settings, and forgets others, together.
 func (m *Memory) SetSettings(put map[string]string, forget ...string) error {
-	if err := checkNames(put, forget); err != nil {
+	if err := CheckSettings(put, forget); err != nil {
 		return err
 	}
 	return m.write(func() {

@@ -42,7 +42,7 @@ func (d *DB) SetSetting(name, value string) error {
 // SetSettings keeps settings, and forgets others, together: what one SET says
 // takes effect as a whole.
 func (d *DB) SetSettings(put map[string]string, forget ...string) error {
-	if err := checkNames(put, forget); err != nil {
+	if err := CheckSettings(put, forget); err != nil {
 		return err
 	}
 	return d.guard("set settings", func() error {
@@ -64,7 +64,8 @@ func (d *DB) SetSettings(put map[string]string, forget ...string) error {
 	})
 }
 
-func checkNames(put map[string]string, forget []string) error {
+// CheckSettings says what is wrong with names of settings.
+func CheckSettings(put map[string]string, forget []string) error {
 	_, empty := put[""]
 	if empty || slices.Contains(forget, "") {
 		return errors.New("store: a setting without a name: name it as its object, for example simoneThresholdSplit")
