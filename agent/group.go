@@ -78,8 +78,8 @@ func (n *Node) testSet(vars []mib.Variable) (mib.Txn, *mib.SetError) {
 			x.period = time.Duration(v.Value.Uint) * time.Millisecond
 			continue
 		}
-		if n.Role() == mib.RoleTLM {
-			return nil, mib.Refuse(mib.NotWritable, i, "%s: this node is the top-level manager, and nobody's child: take it off the list of the manager that announces itself here", o.Name)
+		if r := n.Role(); r == mib.RoleTLM || r == mib.RoleStandby {
+			return nil, mib.Refuse(mib.NotWritable, i, "%s: this node is a top-level manager, and nobody's child: take it off the list of the manager that announces itself here", o.Name)
 		}
 		switch {
 		case o.OID.Equal(mib.SimoneNodeEpoch):

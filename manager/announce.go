@@ -31,7 +31,7 @@ func (h *Host) announce(now reconfig.Instant, self Identity, node mib.NodeID, st
 	if !have || row.Kind == mib.KindDevice || state.announcing {
 		return nil
 	}
-	if self.ID == 0 || self.ID == node {
+	if self.ID == 0 || self.ID == node || h.cfg.Leads != nil && h.cfg.Leads() != nil {
 		return nil
 	}
 	epoch := row.Epoch

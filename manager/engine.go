@@ -40,6 +40,12 @@ type ConductorConfig struct {
 	Local  Door
 	Logger *slog.Logger
 
+	// Leads says why this manager may not act now, because another one may
+	// have taken its place; nil, also for the function, that it may. It is
+	// asked before each step and before each control SET: a process that was
+	// stopped for a while is to know before it does anything.
+	Leads func() error
+
 	// ControlTimeout is how long a child has to answer a control SET, which
 	// is sent once; 0 is 1 s. Probes have until the next one is due.
 	ControlTimeout time.Duration
@@ -178,6 +184,7 @@ func (c *Conductor) Run(ctx context.Context) error {
 			}
 			select {
 			case <-ctx.Done():
+			case <-c.poke:
 			case <-time.After(wait):
 			}
 			wait = min(2*wait, maxRebuildWait)
@@ -243,7 +250,8 @@ func (c *Conductor) live(ctx context.Context, up func()) error {
 	}
 }
 
-// Poke has the engine look whether the manager above has changed something.
+// Poke has the engine look whether the manager above has changed something,
+// or, if it could not go on, whether it can now.
 func (c *Conductor) Poke() {
 	select {
 	case c.poke <- struct{}{}:
@@ -298,6 +306,9 @@ func (c *Conductor) deliver(l letter) error {
 // step lets the engine see an event and takes its actions in order. After an
 // error the engine cannot be used any more.
 func (c *Conductor) step(event reconfig.Event) error {
+	if err := c.leads(); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	actions, err := c.engine.Step(event)
 	if at := c.engine.LastRound().At; at != c.seenAt {
@@ -326,7 +337,12 @@ func (c *Conductor) step(event reconfig.Event) error {
 				c.cfg.OnAlert(a.Text)
 			}
 		case reconfig.Control:
-			c.carry(a.ID, a.Child, func(ctx context.Context, d delegate) (answer, error) { return d.control(ctx, a) })
+			c.carry(a.ID, a.Child, func(ctx context.Context, d delegate) (answer, error) {
+				if err := c.leads(); err != nil {
+					return nil, err
+				}
+				return d.control(ctx, a)
+			})
 		case reconfig.Probe:
 			c.carry(a.ID, a.Child, func(ctx context.Context, d delegate) (answer, error) { return d.probe(ctx, a) })
 		case reconfig.ReadLog:
@@ -337,6 +353,13 @@ func (c *Conductor) step(event reconfig.Event) error {
 	}
 	c.record(entries)
 	return nil
+}
+
+func (c *Conductor) leads() error {
+	if c.cfg.Leads == nil {
+		return nil
+	}
+	return c.cfg.Leads()
 }
 
 func (c *Conductor) persist(txn reconfig.Txn) error {

@@ -97,6 +97,10 @@ type Config struct {
 	// that demonstrations and tests inject. It is called by one goroutine.
 	Slow func() time.Duration
 
+	// Leads says why this manager may not act now (ConductorConfig): then it
+	// tells no node whose it is. Polls go on. Nil is always.
+	Leads func() error
+
 	// Below is nil for a manager without managers below.
 	Below Below
 

@@ -22,6 +22,8 @@ const (
 	RoleLeaf Role = 1
 	RoleILM  Role = 2
 	RoleTLM  Role = 3
+	// RoleStandby is a top-level manager that waits to take over.
+	RoleStandby Role = 4
 )
 
 func (r Role) String() string {
@@ -32,9 +34,22 @@ func (r Role) String() string {
 		return "ilm"
 	case RoleTLM:
 		return "tlm"
+	case RoleStandby:
+		return "standby"
 	}
 	return "role(" + strconv.Itoa(int(r)) + ")"
 }
+
+// LeadState is what a top-level manager is among those that share a store
+// (simoneLeadState).
+type LeadState int32
+
+// The states.
+const (
+	Leading   LeadState = 1
+	Standby   LeadState = 2
+	Suspended LeadState = 3 // it led last, and cannot be sure of it any more
+)
 
 // Kind is what stands behind a support list row (simoneSupportKind).
 type Kind int32

@@ -228,6 +228,13 @@ var (
 	SimoneNamePinned            = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 9, 2, 1, 10}
 	SimoneNameCandidate         = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 9, 2, 1, 11}
 	SimoneNameEpoch             = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 9, 2, 1, 12}
+	SimoneLead                  = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 9, 3}
+	SimoneLeadState             = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 9, 3, 1}
+	SimoneLeadAddress           = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 9, 3, 2}
+	SimoneLeadName              = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 9, 3, 3}
+	SimoneLeadOthers            = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 9, 3, 4}
+	SimoneLeadAge               = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 9, 3, 5}
+	SimoneLeadTrouble           = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 9, 3, 6}
 	SimoneResource              = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 10}
 	SimoneLink                  = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 11}
 	SimoneSubscription          = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 12}
@@ -357,7 +364,7 @@ var objects = []Object{
 	{Name: "simoneNodeName", OID: SimoneNodeName, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "DisplayString", Type: TypeOctetString, Ranges: []Range{{0, 255}}, Text: true}},
 	{Name: "simoneNodeId", OID: SimoneNodeId, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "SimoneNodeId", Type: TypeGauge32}},
 	{Name: "simoneNodeUuid", OID: SimoneNodeUuid, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "DisplayString", Type: TypeOctetString, Ranges: []Range{{0, 0}, {36, 36}}, Text: true}},
-	{Name: "simoneNodeRole", OID: SimoneNodeRole, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneRole", Type: TypeInteger, Enum: []Enumeration{{"leaf", 1}, {"ilm", 2}, {"tlm", 3}}}},
+	{Name: "simoneNodeRole", OID: SimoneNodeRole, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneRole", Type: TypeInteger, Enum: []Enumeration{{"leaf", 1}, {"ilm", 2}, {"tlm", 3}, {"standby", 4}}}},
 	{Name: "simoneNodeLevel", OID: SimoneNodeLevel, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{0, 255}}}, Units: "levels"},
 	{Name: "simoneNodeParent", OID: SimoneNodeParent, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "DisplayString", Type: TypeOctetString, Ranges: []Range{{0, 255}}, Text: true}},
 	{Name: "simoneNodeParentId", OID: SimoneNodeParentId, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "SimoneNodeId", Type: TypeGauge32}},
@@ -566,6 +573,13 @@ var objects = []Object{
 	{Name: "simoneNamePinned", OID: SimoneNamePinned, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "TruthValue", Type: TypeInteger, Enum: []Enumeration{{"true", 1}, {"false", 2}}}},
 	{Name: "simoneNameCandidate", OID: SimoneNameCandidate, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "TruthValue", Type: TypeInteger, Enum: []Enumeration{{"true", 1}, {"false", 2}}}},
 	{Name: "simoneNameEpoch", OID: SimoneNameEpoch, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneEpoch", Type: TypeOctetString, Ranges: []Range{{16, 16}}}},
+	{Name: "simoneLead", OID: SimoneLead, Shape: ShapeNode},
+	{Name: "simoneLeadState", OID: SimoneLeadState, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneLeadState", Type: TypeInteger, Enum: []Enumeration{{"leading", 1}, {"standby", 2}, {"suspended", 3}}}},
+	{Name: "simoneLeadAddress", OID: SimoneLeadAddress, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "DisplayString", Type: TypeOctetString, Ranges: []Range{{0, 255}}, Text: true}},
+	{Name: "simoneLeadName", OID: SimoneLeadName, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "DisplayString", Type: TypeOctetString, Ranges: []Range{{0, 255}}, Text: true}},
+	{Name: "simoneLeadOthers", OID: SimoneLeadOthers, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Gauge32", Type: TypeGauge32}, Units: "managers"},
+	{Name: "simoneLeadAge", OID: SimoneLeadAge, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32}, Units: "milliseconds"},
+	{Name: "simoneLeadTrouble", OID: SimoneLeadTrouble, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneText", Type: TypeOctetString, Ranges: []Range{{0, 1024}}}},
 	{Name: "simoneResource", OID: SimoneResource, Shape: ShapeNode},
 	{Name: "simoneLink", OID: SimoneLink, Shape: ShapeNode},
 	{Name: "simoneSubscription", OID: SimoneSubscription, Shape: ShapeNode},

@@ -106,6 +106,9 @@ func (e *Engine) granted(in Node) {
 // that it says it has, else by the inventory's key; the latter two only if
 // neither side has another UUID.
 func (e *Engine) find(in Node) (*Node, bool) {
+	if in.ID == e.state.Meta.Self { // on whatever machine it runs now
+		return e.node(in.ID)
+	}
 	fits := func(n *Node) bool {
 		return !n.leaving() && (in.UUID == "" || n.UUID == "" || n.UUID == in.UUID)
 	}

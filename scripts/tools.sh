@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sees to it that what the tests run is there: net-snmp's tools and its snmpd,
-# smilint and smidump, and the base MIB modules in mib/base. On Debian, as root,
+# smilint and smidump, an etcd server, and the base MIB modules in mib/base. On Debian, as root,
 # it installs what is missing. Otherwise it says what is missing and goes on, as
 # the tests skip what they cannot run; in CI (CI=true) that is a failure.
 set -eu
@@ -18,6 +18,7 @@ missing() {
 	command -v snmpget >/dev/null && command -v snmpwalk >/dev/null || echo snmp
 	command -v snmpd >/dev/null || echo snmpd
 	command -v smilint >/dev/null && command -v smidump >/dev/null || echo smitools
+	command -v etcd >/dev/null || echo etcd-server
 	base || command -v npm >/dev/null || echo npm
 }
 
@@ -36,17 +37,31 @@ policy=/usr/sbin/policy-rc.d
 
 install() {
 	echo "tools: installing $*"
-	# The tests run snmpds of their own; the system's, which the package would
-	# start now and at each boot, is not to be among them.
-	if [ "$*" = snmpd ] && [ ! -e "$policy" ]; then
+	# The tests run snmpds and etcds of their own; the system's, which the
+	# package would start now and at each boot, is not to be among them.
+	case $* in
+	snmpd) service=snmpd ;;
+	etcd-server) service=etcd ;;
+	*) service= ;;
+	esac
+	if [ -n "$service" ]; then
+		quietly "$@" || return 1
+		if command -v systemctl >/dev/null; then
+			systemctl --quiet disable "$service" >/dev/null 2>&1 || echo "tools: the system's $service could not be disabled; it may start at the next boot" >&2
+		fi
+		return 0
+	fi
+	fetch "$@"
+}
+
+# quietly installs what would start a service, which it is not to.
+quietly() {
+	if [ ! -e "$policy" ]; then
 		trap 'rm -f "$policy"' EXIT
 		trap 'exit 130' INT TERM
 		printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
 		fetch "$@" || { rm -f "$policy"; return 1; }
 		rm -f "$policy"
-		if command -v systemctl >/dev/null; then
-			systemctl --quiet disable snmpd >/dev/null 2>&1 || echo "tools: the system's snmpd could not be disabled; it may start at the next boot" >&2
-		fi
 		return 0
 	fi
 	fetch "$@"

@@ -33,6 +33,9 @@ type announcement struct {
 // that it has not (yet) been accepted, so that an inform is to stay unanswered
 // and comes again: a node that has its answer is in the inventory, on disk.
 func (m *Manager) Notified(source netip.AddrPort, trap mib.OID, vars []mib.Variable) bool {
+	if m.leads != nil && m.leads() != nil {
+		return false // another TLM may be the one to tell
+	}
 	switch {
 	case trap.Equal(mib.SimoneNodeJoined):
 		a, err := parseAnnouncement(vars)

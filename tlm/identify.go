@@ -63,7 +63,10 @@ func (m *Manager) identify(ctx context.Context, address netip.AddrPort, credenti
 		active:    r.Vars[4].Value.Type == mib.TypeInteger && mib.IlmAdmin(r.Vars[4].Value.Int) == mib.IlmAdminUp,
 	}
 	if v := r.Vars[5].Value; v.Type == mib.TypeGauge32 {
-		who.id = mib.NodeID(v.Uint)
+		// A TLM's own node has the same number everywhere.
+		if who.id = mib.NodeID(v.Uint); who.id == selfID {
+			who.id = 0
+		}
 	}
 	if e, err := mib.ParseEpoch(r.Vars[6].Value.Bytes); err == nil {
 		who.epoch = e

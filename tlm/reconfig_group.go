@@ -44,5 +44,5 @@ func (m *Manager) Register(tree *mib.Tree) error {
 			return fmt.Errorf("tlm: %w", err)
 		}
 	}
-	return nil
+	return registerStanding(tree, m.standing)
 }

@@ -42,7 +42,7 @@ type Store interface {
 }
 
 // Options are what a Manager is made of. All but Logger, Incarnation, Seed,
-// Restored and Slow must be given.
+// Restored, Leads, Standing and Slow must be given.
 type Options struct {
 	Config *config.TLM // validated
 	// Node is the machine's own node: of role TLM, at place 1 of level 0.
@@ -60,6 +60,11 @@ type Options struct {
 	Incarnation uint64 // of the own report log; 0: random
 	Seed        uint64 // for choices by chance
 	Restored    bool   // the store came from a backup
+
+	// Leads says why this TLM may not act now, and Standing how things are
+	// among those that share the store; nil for one that has it for itself.
+	Leads    func() error
+	Standing func() Standing
 	// Slow delays the own list's result worker: an injected fault.
 	Slow func() time.Duration
 }
@@ -78,6 +83,9 @@ type Manager struct {
 	inventory *inventory
 	latest    *latest
 	feed      feed
+	standing  func() Standing
+	leads     func() error // nil: always
+	began     reconfig.Instant
 
 	// mu guards the field below.
 	mu  sync.Mutex
@@ -97,7 +105,10 @@ func New(o Options) (*Manager, error) {
 	}
 	m := &Manager{
 		node: o.Node, poller: o.Poller, store: o.Store, clock: o.Clock, log: o.Logger,
-		latest: newLatest(), cfg: o.Config,
+		latest: newLatest(), cfg: o.Config, standing: o.Standing, leads: o.Leads, began: o.Clock.Now(),
+	}
+	if m.standing == nil {
+		m.standing = m.alone
 	}
 	var err error
 	if m.settings, err = openSettings(o.Store, o.Config, o.Logger); err != nil {
@@ -113,7 +124,7 @@ func New(o Options) (*Manager, error) {
 		LogRecords: o.Config.ILM.LogRecords, Incarnation: o.Incarnation,
 		Trigger: m.settings.engine().Trigger, Interval: m.settings.engine().Interval, KeepPace: m.keepPace,
 		Tuning: m.settings.tuning(), KeepTuning: m.settings.keepTuning,
-		Slow: o.Slow, Below: below{m},
+		Slow: o.Slow, Leads: o.Leads, Below: below{m},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tlm: %w", err)
@@ -121,7 +132,7 @@ func New(o Options) (*Manager, error) {
 	m.conductor, err = manager.NewConductor(manager.ConductorConfig{
 		Self: selfID, Settings: m.settings.engine(), Restored: o.Restored, Seed: o.Seed,
 		Clock: o.Clock, Store: o.Store, Poller: o.Poller, Local: m.host, Logger: o.Logger,
-		OnSamples: m.accepted, OnEntry: m.happened,
+		OnSamples: m.accepted, OnEntry: m.happened, Leads: o.Leads,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tlm: %w", err)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"simone/mib"
@@ -80,7 +81,8 @@ type Node struct {
 
 // Announce is whom a node tells by inform that it joined.
 type Announce struct {
-	// To is the host:port of the TLM; empty for a node that the TLM finds in
+	// To is the host:port of the TLM, or of each of several that share a
+	// store, with commas between them; empty for a node that the TLM finds in
 	// its inventory.
 	To string `yaml:"to"`
 	// Credential is the name of the credential to use; the first one if empty.
@@ -335,13 +337,27 @@ func (n *Node) check(top bool) Problems {
 	return ps
 }
 
+// Targets are the addresses in To.
+func (a *Announce) Targets() []string {
+	if a.To == "" {
+		return nil
+	}
+	targets := strings.Split(a.To, ",")
+	for i := range targets {
+		targets[i] = strings.TrimSpace(targets[i])
+	}
+	return targets
+}
+
 func (a *Announce) problems(held []Credential) (ps Problems) {
 	checkDuration(&ps, "every", a.Every, 100*time.Millisecond, time.Hour)
 	if a.To == "" {
 		return ps
 	}
-	if err := checkPeer(a.To); err != nil {
-		ps.add("to", "%v", err)
+	for _, to := range a.Targets() {
+		if err := checkPeer(to); err != nil {
+			ps.add("to", "%v", err)
+		}
 	}
 	if len(held) == 0 {
 		ps.add("to", "announcing takes a credential and none is held; add one under credentials")

@@ -14,9 +14,13 @@ import (
 type TLM struct {
 	Node `yaml:",inline"`
 
-	// Store is the file of the TLM's state; tlm.db in the state directory if
-	// empty.
+	// Store is the file of the TLM's state, tlm.db in the state directory if
+	// empty; or etcd://host:port,host:port/prefix for two or more TLMs, of
+	// which one leads (etcds:// with TLS).
 	Store string `yaml:"store" reload:"restart"`
+
+	// Etcd is how a store in etcd is used.
+	Etcd Etcd `yaml:"etcd" reload:"restart"`
 
 	// Nodes is the inventory; nodes that announce themselves and those of
 	// FileSD come to it.
@@ -106,11 +110,15 @@ func DefaultTLM() *TLM {
 		ILMs:          ILMs{Start: 2, Min: 1, Below: 2},
 		Churn:         0.1,
 		MigrateTarget: "any",
+		Etcd:          DefaultEtcd(),
 	}
 }
 
-// StorePath is the file that Store stands for.
+// StorePath is the file that Store stands for; "" if it is in etcd.
 func (t *TLM) StorePath() string {
+	if strings.Contains(t.Store, "://") {
+		return ""
+	}
 	if t.Store == "" {
 		return filepath.Join(t.StateDir(), "tlm.db")
 	}
@@ -128,12 +136,7 @@ func (t *TLM) problems() Problems {
 	if t.Candidate {
 		ps.add("candidate", "a TLM cannot become an ILM; write false or leave it out")
 	}
-	switch scheme, _, ok := strings.Cut(t.Store, "://"); {
-	case ok && (scheme == "etcd" || scheme == "etcds"):
-		ps.add("store", "a store in etcd, for two or more TLMs, comes with a later release; write the path of a file, or leave it out")
-	case ok:
-		ps.add("store", "%q is no path of a file", t.Store)
-	}
+	t.checkStore(&ps)
 	checkDuration(&ps, "poll", t.Poll, 100*time.Millisecond, 24*time.Hour)
 	checkDuration(&ps, "trigger", t.Trigger, 100*time.Millisecond, 24*time.Hour)
 	checkDuration(&ps, "probe.interval", t.Probe.Interval, 10*time.Millisecond, time.Hour)

@@ -34,6 +34,7 @@ var layers = []layer{
 	{name: "internal/device", below: "mib internal/snmp"},
 	{name: "internal/snmpdconf", below: "mib internal/snmp/usm"},
 	{name: "internal/store", below: "mib reconfig", library: "go.etcd.io/bbolt"},
+	{name: "internal/store/etcd", below: "mib reconfig internal/store", library: "go.etcd.io/etcd/client/v3 go.etcd.io/etcd/api/v3 google.golang.org/grpc go.uber.org/zap"},
 	{name: "agent", below: "mib", library: "github.com/prometheus/procfs"},
 	{name: "agent/responder", below: "mib internal/snmp internal/snmp/usm"},
 	{name: "agent/agentx", below: "mib"},
@@ -282,7 +283,7 @@ func parameter(in ast.Node, f *ast.Field) (is bool) {
 // pure are packages that run in a daemon and in a simulation alike: time and
 // chance come in from outside, and nothing goes out.
 var pure = map[string]string{
-	"mib":         "cmp embed encoding/binary errors fmt math net/netip reflect slices strconv strings sync time unicode unicode/utf8",
+	"mib":         "cmp embed encoding/binary errors fmt math net/netip reflect slices strconv strings sync sync/atomic time unicode unicode/utf8",
 	"sim/heap":    "",
 	"reconfig":    "cmp container/heap encoding/binary errors fmt hash/fnv math math/rand/v2 slices sort strconv strings time maps",
 	"temperature": "errors fmt math math/bits slices strconv strings time",

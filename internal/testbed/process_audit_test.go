@@ -60,9 +60,25 @@ func (a audit) gaps(id mib.NodeID) (empty []uint32) {
 	return empty
 }
 
+// kept is what a TLM keeps, as a store gives it.
+type kept interface {
+	Load() (reconfig.State, error)
+	Samples(mib.NodeID, int) ([]reconfig.Stored, error)
+	Entries(uint64, int) ([]store.Entry, error)
+	Close() error
+}
+
+// open opens the TLM's store; no TLM may run, unless the store is in etcd.
+func (tr *tree) open() (kept, error) {
+	if tr.etcd != nil {
+		return tr.openShared()
+	}
+	return store.Open(filepath.Join(tr.dir, "tlm", "tlm.db"))
+}
+
 func (tr *tree) audit() audit {
 	tr.tb.Helper()
-	db, err := store.Open(filepath.Join(tr.dir, "tlm", "tlm.db"))
+	db, err := tr.open()
 	if err != nil {
 		tr.tb.Fatal(err)
 	}
@@ -137,7 +153,7 @@ func (a audit) runs(id mib.NodeID) (text []string) {
 
 // dump shows what the TLM's store has, for a test that failed.
 func (tr *tree) dump() {
-	db, err := store.Open(filepath.Join(tr.dir, "tlm", "tlm.db"))
+	db, err := tr.open()
 	if err != nil {
 		tr.tb.Logf("no dump: %v", err)
 		return

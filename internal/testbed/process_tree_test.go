@@ -45,6 +45,9 @@ type tree struct {
 
 	shown bool // who had whom, in a test that failed
 
+	top  string // which member is the TLM that leads
+	etcd *Etcd  // where the TLMs keep their state; nil: the TLM has a file
+
 	pauses    *pauses
 	witnesses witnesses
 }
@@ -88,7 +91,7 @@ func plant(t *testing.T, n int, poll time.Duration, sets ...string) *tree {
 	t.Helper()
 	tr := &tree{
 		tb: t, dir: t.TempDir(), client: newClient(t), base: freeBlock(t, n+1+maxDevices), poll: poll,
-		members: make(map[string]*member), pauses: watchPauses(t), witnesses: make(witnesses),
+		members: make(map[string]*member), pauses: watchPauses(t), witnesses: make(witnesses), top: "tlm",
 	}
 	at := tr.base
 	for i := range n + 1 {
@@ -232,7 +235,7 @@ func (tr *tree) start(names ...string) {
 	})
 }
 
-func (tr *tree) tlm() *member { return tr.members["tlm"] }
+func (tr *tree) tlm() *member { return tr.members[tr.top] }
 
 // named is what simoneNameTable says of a node.
 type named struct {

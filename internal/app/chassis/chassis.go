@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -82,7 +83,7 @@ func Open(o Options) (_ *Chassis, err error) {
 		c.own = collector
 	}
 	c.Node, err = agent.OpenNode(agent.NodeOptions{
-		Name: cfg.Name, Address: cfg.Address(), Zone: cfg.Zone, Candidate: cfg.Candidate && o.Role != mib.RoleTLM,
+		Name: cfg.Name, Address: cfg.Address(), Zone: cfg.Zone, Candidate: cfg.Candidate && o.Role != mib.RoleTLM && o.Role != mib.RoleStandby,
 		Role: o.Role, Software: Software, StateDir: cfg.StateDir(), Collector: collector,
 	})
 	if err != nil {
@@ -205,26 +206,55 @@ func (c *Chassis) Reloaded(now, restart []string) {
 // Uplink is the way of a node's notifications to the manager above.
 type Uplink struct {
 	notifier   *snmp.Notifier
-	to         string
+	to         []string
 	credential string
 }
 
-// Uplink makes the way to the configured TLM; nil if none is configured.
+// Uplink makes the way to the configured TLM, or to several of which one
+// leads; nil if none is configured.
 func (c *Chassis) Uplink(cfg *config.Node) *Uplink {
-	if cfg.Announce.To == "" {
+	return c.UplinkTo(cfg, cfg.Announce.Targets()...)
+}
+
+// UplinkTo makes the way to managers at the given addresses; nil if there are
+// none.
+func (c *Chassis) UplinkTo(cfg *config.Node, to ...string) *Uplink {
+	if len(to) == 0 {
 		return nil
 	}
-	u := &Uplink{notifier: c.notifier, to: cfg.Announce.To, credential: cfg.Announce.Credential}
+	u := &Uplink{notifier: c.notifier, to: to, credential: cfg.Announce.Credential}
 	if u.credential == "" && len(cfg.Credentials) > 0 {
 		u.credential = cfg.Credentials[0].Name
 	}
 	return u
 }
 
-// Inform implements ilm.Notifier. The name is looked up each time, as the TLM
-// may move.
+// Inform implements ilm.Notifier. Of several managers all are informed, and
+// one that acknowledges is enough: the leader does, and who stands by when the
+// leader has. Names are looked up each time, as the TLM may move.
 func (u *Uplink) Inform(ctx context.Context, notification mib.OID, vars []mib.Variable) error {
-	at, err := config.Lookup(ctx, u.to)
+	ctx, enough := context.WithCancel(ctx)
+	defer enough()
+	failures := make([]error, len(u.to))
+	var informed atomic.Bool
+	var each sync.WaitGroup
+	for i, to := range u.to {
+		each.Go(func() {
+			if failures[i] = u.informOne(ctx, to, notification, vars); failures[i] == nil {
+				informed.Store(true)
+				enough()
+			}
+		})
+	}
+	each.Wait()
+	if informed.Load() {
+		return nil
+	}
+	return errors.Join(failures...)
+}
+
+func (u *Uplink) informOne(ctx context.Context, to string, notification mib.OID, vars []mib.Variable) error {
+	at, err := config.Lookup(ctx, to)
 	if err != nil {
 		return err
 	}

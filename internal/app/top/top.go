@@ -3,12 +3,14 @@
 package top
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"simone/agent"
@@ -59,7 +61,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		level.Set(next.Log.Slog())
 	})()
-	log.Info("top-level manager runs", "name", cfg.Name, t.chassis.Whereabouts(&cfg.Node), "store", cfg.StorePath())
+	log.Info("top-level manager runs", "name", cfg.Name, t.chassis.Whereabouts(&cfg.Node), "store", cmp.Or(cfg.StorePath(), cfg.Store))
 	return errors.Join(t.Run(ctx), t.Close())
 }
 
@@ -76,51 +78,100 @@ type Options struct {
 
 // Top is a running simone-tlm.
 type Top struct {
+	options Options
 	chassis *chassis.Chassis
-	manager *tlm.Manager
-	store   *store.DB
-	config  *config.TLM
+	front   mib.Facade // what the front end shows of SIMONE-MIB
+	store   *store.DB  // nil: the store is shared
+	seat    *seat      // nil: nobody else could lead
+
+	// What is behind the front end: one of the two, or neither yet.
+	manager atomic.Pointer[tlm.Manager]
+	standby atomic.Pointer[tlm.Standby]
+
+	// mu guards the field below.
+	mu     sync.Mutex
+	config *config.TLM
 }
 
-// Open makes a top-level manager and binds its sockets.
+// Open makes a top-level manager and binds its sockets. One with a store for
+// itself leads at once; one that shares its store stands by until it runs.
 func Open(o Options) (_ *Top, err error) {
-	t := &Top{config: o.Config}
-	// The front end is bound before the manager behind it exists.
-	var behind atomic.Pointer[tlm.Manager]
-	mount := chassis.Options{Config: &o.Config.Node, Role: mib.RoleTLM, Logger: o.Logger, Notify: func(n snmp.Notification) bool {
-		m := behind.Load()
-		return m != nil && m.Notified(n.Source, n.TrapOID, n.Vars)
-	}}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	t := &Top{options: o, config: o.Config}
+	at, shared, err := o.Config.EtcdStore()
+	if err != nil {
+		return nil, err
+	}
+	role := mib.RoleTLM
+	if shared {
+		role = mib.RoleStandby
+	}
+	mount := chassis.Options{Config: &o.Config.Node, Role: role, Logger: o.Logger, Notify: t.notified}
 	if o.Mount != nil {
 		o.Mount(&mount)
 	}
 	if t.chassis, err = chassis.Open(mount); err != nil {
 		return nil, err
 	}
+	opened := t
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, t.Close())
+			err = errors.Join(err, opened.Close())
 		}
 	}()
-	if err = atTop(t.chassis.Node); err != nil {
+	if err = t.chassis.Tree.Register(mib.SimoneMIB, &t.front); err != nil {
 		return nil, err
+	}
+	if shared {
+		if t.seat, err = t.openSeat(at); err != nil {
+			return nil, err
+		}
+		return t, t.standBy(tlm.Peer{})
 	}
 	if t.store, err = store.Open(o.Config.StorePath()); err != nil {
 		return nil, err
 	}
-	t.manager, err = tlm.New(tlm.Options{
-		Config: o.Config, Node: chassis.HostNode{Node: t.chassis.Node}, Poller: t.chassis.Poller, Store: t.store,
-		Clock: t.chassis.Clock, Logger: o.Logger, Profiles: chassis.Profile, HoldsCredential: t.chassis.Holds, Seed: o.Seed, Restored: o.Restored,
+	_, err = t.lead(t.store, nil, nil)
+	return t, err
+}
+
+// notified takes what nodes say. The front end is bound before there is
+// anybody behind it.
+func (t *Top) notified(n snmp.Notification) bool {
+	if m := t.manager.Load(); m != nil {
+		return m.Notified(n.Source, n.TrapOID, n.Vars)
+	}
+	s := t.standby.Load()
+	return s != nil && s.Notified(n.Source, n.TrapOID, n.Vars)
+}
+
+// lead makes this TLM the one that leads, on the strength of a store.
+func (t *Top) lead(s tlm.Store, leads func() error, standing func() tlm.Standing) (*tlm.Manager, error) {
+	n := t.chassis.Node
+	n.SetRole(mib.RoleTLM)
+	if err := atTop(n); err != nil {
+		return nil, err
+	}
+	m, err := tlm.New(tlm.Options{
+		Config: t.configuration(), Node: chassis.HostNode{Node: n}, Poller: t.chassis.Poller, Store: s,
+		Clock: t.chassis.Clock, Logger: t.options.Logger, Profiles: chassis.Profile, HoldsCredential: t.chassis.Holds,
+		Seed: t.options.Seed, Restored: t.options.Restored, Leads: leads, Standing: standing,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err = errors.Join(t.chassis.Node.Register(t.chassis.Tree), t.manager.Register(t.chassis.Tree)); err != nil {
+	t.options.Restored = false // what this one writes from now on is no backup's
+	tree := mib.NewTree()
+	if err := errors.Join(n.Register(tree), m.Register(tree)); err != nil {
 		return nil, err
 	}
-	t.chassis.Node.SetMetricSource(t.manager.Host().MetricRows())
-	behind.Store(t.manager)
-	return t, nil
+	n.SetMetricSource(m.Host().MetricRows())
+	t.front.Show(tree)
+	t.manager.Store(m)
+	t.standby.Store(nil)
+	return m, nil
 }
 
 // atTop gives the TLM's own node its place, which nobody announces to it.
@@ -130,11 +181,22 @@ func atTop(n *agent.Node) error {
 	return n.SetPlace(p)
 }
 
-// Run manages the tree until ctx is done.
-func (t *Top) Run(ctx context.Context) error { return t.chassis.Run(ctx, t.manager.Run) }
+// Run manages the tree, or waits to, until ctx is done.
+func (t *Top) Run(ctx context.Context) error {
+	if t.seat != nil {
+		return t.chassis.Run(ctx, t.takeTurns)
+	}
+	return t.chassis.Run(ctx, t.Manager().Run)
+}
 
-// Manager is the top-level manager.
-func (t *Top) Manager() *tlm.Manager { return t.manager }
+// Manager is the top-level manager; nil while this one stands by.
+func (t *Top) Manager() *tlm.Manager { return t.manager.Load() }
+
+func (t *Top) configuration() *config.TLM {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.config
+}
 
 // Chassis is what it is mounted on.
 func (t *Top) Chassis() *chassis.Chassis { return t.chassis }
@@ -142,15 +204,19 @@ func (t *Top) Chassis() *chassis.Chassis { return t.chassis }
 // Reload takes what a new configuration says of keys that can change at run
 // time, and logs those that need a restart.
 func (t *Top) Reload(next *config.TLM) error {
-	now, restart := config.Changes(t.config, next)
+	now, restart := config.Changes(t.configuration(), next)
 	if err := t.chassis.Reload(now, &next.Node); err != nil {
 		return err
 	}
-	if err := t.manager.Reload(next); err != nil {
-		return err
+	if m := t.manager.Load(); m != nil {
+		if err := m.Reload(next); err != nil {
+			return err
+		}
 	}
 	t.chassis.Reloaded(now, restart)
+	t.mu.Lock()
 	t.config = next
+	t.mu.Unlock()
 	return nil
 }
 
@@ -159,6 +225,9 @@ func (t *Top) Close() error {
 	var err error
 	if t.store != nil {
 		err = t.store.Close()
+	}
+	if t.seat != nil {
+		err = t.seat.member.Close()
 	}
 	return errors.Join(err, t.chassis.Close())
 }

@@ -12,6 +12,8 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"simone/internal/store"
 )
 
 // Why a manager may not act.
@@ -377,4 +379,16 @@ func within[T any](ctx context.Context, f func(context.Context) (T, error)) (T, 
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	return f(ctx)
+}
+
+// Read takes a picture of what is in the store now, whoever leads: for those
+// who only want to look. There are no samples in it.
+func (m *Member) Read(ctx context.Context) (*store.Memory, error) {
+	r := &reading{client: m.client}
+	k := keys(m.cfg.Prefix)
+	if _, _, err := r.format(ctx, k); err != nil {
+		return nil, err
+	}
+	picture, _, err := r.picture(ctx, k, m.cfg.Limits.Limits, func(entry, *store.Change) {})
+	return picture, err
 }
