@@ -68,11 +68,11 @@ func (t *TLM) EtcdStore() (EtcdStore, bool, error) {
 	s := EtcdStore{TLS: scheme == "etcds"}
 	hosts, prefix, _ := strings.Cut(rest, "/")
 	if strings.ContainsAny(rest, "?#") {
-		return s, true, fmt.Errorf("%q has more than hosts and a prefix; %s, and the rest under etcd:", t.Store, example)
+		return s, true, fmt.Errorf("%q has more than hosts and a prefix; %s, and the rest as keys below etcd", t.Store, example)
 	}
 	if strings.Contains(hosts, "@") {
 		// It may be a password: it is not repeated.
-		return s, true, errors.New("it has a user in it; write user and password_file under etcd:")
+		return s, true, errors.New("it has a user in it; write them as user and password_file, keys below etcd")
 	}
 	for host := range strings.SplitSeq(hosts, ",") {
 		if err := checkPeer(host); err != nil {

@@ -205,7 +205,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"scheme", "store: redis://10.0.0.1:2379", []string{`store: "redis://10.0.0.1:2379" is neither the path of a file nor of a scheme that is known; write etcd://192.0.2.10:2379`}},
 		{"etcd without port", "store: etcd://10.0.0.1/simone", []string{"10.0.0.1", "write etcd://192.0.2.10:2379"}},
 		{"etcd without host", "store: etcd:///simone", []string{"store: ", "write etcd://192.0.2.10:2379"}},
-		{"etcd with a user", "store: etcd://root:hunter2@10.0.0.1:2379/simone", []string{"store: it has a user in it; write user and password_file under etcd:"}},
+		{"etcd with a user", "store: etcd://root:hunter2@10.0.0.1:2379/simone", []string{"store: it has a user in it; write them as user and password_file"}},
 		{"etcd with options", "store: etcd://10.0.0.1:2379/simone?tls=1", []string{"more than hosts and a prefix"}},
 		{"etcd's lease", "store: etcd://10.0.0.1:2379\netcd:\n  lease: 500ms", []string{"etcd.lease: 500ms is not a number of whole seconds from 2s to 60s"}},
 		{"TLS without etcds", "store: etcd://10.0.0.1:2379\netcd:\n  ca_file: ca.pem", []string{"etcd.ca_file: open"}},
