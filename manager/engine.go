@@ -31,7 +31,7 @@ type ConductorConfig struct {
 	Self     mib.NodeID // of this manager; 1 for the TLM
 	Level    int        // of this manager; 0 for the TLM
 	Settings reconfig.Settings
-	Restored bool   // the store came from a backup
+	Restored bool   // the store came from a backup, which it may not know itself (Restorable)
 	Seed     uint64 // for the engine's few choices by chance
 
 	Clock  Clock
@@ -217,10 +217,22 @@ func (c *Conductor) live(ctx context.Context, up func()) error {
 		c.life.workers.Wait()
 	}()
 
+	restored := c.cfg.Restored
+	if s, ok := c.cfg.Store.(Restorable); ok {
+		known, err := s.Restored()
+		if err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+		restored = restored || known
+	}
+	if restored {
+		c.log.Info("the store was put back from a backup: terms that may have been used since are skipped")
+	}
 	now := reconfig.At{Now: c.cfg.Clock.Now()}
-	if err := c.step(reconfig.Restarted{At: now, Restored: c.cfg.Restored}); err != nil {
+	if err := c.step(reconfig.Restarted{At: now, Restored: restored}); err != nil {
 		return err
 	}
+	c.cfg.Restored = false // the term that follows the restore is on disk
 	up()
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -314,6 +314,55 @@ func TestConductorStartsAgainWhenTheStoreFails(t *testing.T) {
 	})
 }
 
+// knowing is a store that knows that it was put back, until a term is raised.
+type knowing struct {
+	*memoryStore
+	back     bool
+	failures int // of the next writes
+}
+
+func (k *knowing) Restored() (bool, error) { return k.back, nil }
+
+func (k *knowing) Apply(txn reconfig.Txn) error {
+	if k.failures > 0 {
+		k.failures--
+		return errEngineDisk
+	}
+	err := k.memoryStore.Apply(txn)
+	if err == nil && txn.Meta != nil {
+		k.back = false
+	}
+	return err
+}
+
+// The jump that a restore asks for (docs/protocol.md, TermJump) is made once,
+// however often the engine has to be made anew afterwards, and not left out
+// if the first attempt finds no room on the disk.
+func TestConductorJumpsOnceAfterARestore(t *testing.T) {
+	for name, told := range map[string]bool{"told so": true, "the store knows": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &knowing{memoryStore: &memoryStore{}, back: !told, failures: 3}
+				b := newEngineBench(t, store.memoryStore)
+				b.cfg.Store, b.cfg.Restored = store, told
+				b.start(t)
+				first := b.Meta().Term
+				if first < 1024 || first > 1024+5 {
+					t.Errorf("term %d after a restore", first)
+				}
+				store.failures = 3
+				if err := b.Join(t.Context(), leafNode(2), false); !errors.Is(err, errEngineDisk) {
+					t.Errorf("Join while the disk is full: %v", err)
+				}
+				time.Sleep(30 * time.Second)
+				if again := b.Meta().Term; again <= first || again > first+5 {
+					t.Errorf("term %d when the engine was made anew, %d before", again, first)
+				}
+			})
+		})
+	}
+}
+
 func TestConductorKeepsAnswersFromALaterEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newEngineBench(t, &memoryStore{})

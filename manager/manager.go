@@ -41,6 +41,12 @@ type Store interface {
 	AddEntries([]reconfig.Entry) error
 }
 
+// Restorable is a Store that knows whether it was put back from a backup.
+type Restorable interface {
+	// Restored reports whether it was, and nothing has raised the term since.
+	Restored() (bool, error)
+}
+
 // Clock makes instants of one process. The zero Clock is not usable; make one
 // with NewClock and give the same to all that compare their instants.
 type Clock struct {

@@ -32,6 +32,8 @@
 //	samples   by order of arrival; an index by node is built when it is opened
 //	settings  by name
 //
+// Beside the file is another one that counts terms (FILE.term).
+//
 // Samples lie in order of arrival, not by node, so that a second's samples of
 // all nodes share a few pages instead of dirtying one page each.
 //

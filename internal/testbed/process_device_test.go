@@ -133,6 +133,18 @@ func (d *device) askedBeside(ports map[uint16]bool, since time.Time) (asked, boo
 	return asked{}, false
 }
 
+// gaps gives when a device was not asked for as long as two polls are apart at
+// most, from the first on.
+func (d *device) gaps(poll time.Duration) (gaps []pause) {
+	polls := d.polls(time.Time{})
+	for i := 1; i < len(polls); i++ {
+		if from, to := polls[i-1].at, polls[i].at; to.Sub(from) > 2*poll-poll/10 {
+			gaps = append(gaps, pause{from, to})
+		}
+	}
+	return gaps
+}
+
 // pollers gives who has asked since a time.
 func (d *device) pollers(since time.Time) map[netip.AddrPort]int {
 	by := make(map[netip.AddrPort]int)

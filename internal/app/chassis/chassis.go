@@ -54,6 +54,7 @@ type Chassis struct {
 
 	informs  *responder.Responder // of a node with another front end; nil: none
 	own      *agent.Collector     // nil: shared
+	backups  *backups             // nil: none are offered
 	keys     atomic.Pointer[snmp.Keyring]
 	notifier *snmp.Notifier
 	watchers []func(responder.Observation)
@@ -283,6 +284,9 @@ func (c *Chassis) Run(ctx context.Context, mounted func(context.Context) error) 
 	}
 	if c.own != nil {
 		parts = append(parts, c.own.Run)
+	}
+	if c.backups != nil {
+		parts = append(parts, c.backups.run)
 	}
 	upper, cancel := context.WithCancelCause(ctx)
 	results := make(chan error, len(parts))

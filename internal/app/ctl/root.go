@@ -78,6 +78,9 @@ func newRoot(o *options, extra ...*cobra.Command) *cobra.Command {
 		newDeviceCommand(o),
 		newGetCommand(o),
 		newWalkCommand(o),
+		newBackupCommand(o),
+		newRestoreCommand(o),
+		newStoreCommand(o),
 		newVersionCommand(o),
 	)
 	for _, w := range wishes() {

@@ -57,6 +57,9 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		level.Set(next.Log.Slog())
 	})()
+	if err := n.chassis.OfferBackups(cfg.StateDir(), n.store); err != nil {
+		log.Warn("backups can be taken only while this process is stopped", "err", err)
+	}
 	log.Info("node runs", "name", cfg.Name, n.chassis.Whereabouts(cfg), "uuid", n.chassis.Node.UUID(), "state", cfg.StateDir())
 	return errors.Join(n.Run(ctx), n.Close())
 }
@@ -94,7 +97,7 @@ func Open(o Options) (_ *Node, err error) {
 			err = errors.Join(err, n.Close())
 		}
 	}()
-	if n.store, err = store.Open(filepath.Join(o.Config.StateDir(), "node.db")); err != nil {
+	if n.store, err = chassis.OpenStore(filepath.Join(o.Config.StateDir(), "node.db"), n.chassis.Logger); err != nil {
 		return nil, err
 	}
 	keep, err := openTuning(n.store, chassis.Tuning(o.Config.Temperature))

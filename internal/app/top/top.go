@@ -61,6 +61,11 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		level.Set(next.Log.Slog())
 	})()
+	if t.store != nil { // etcd has backups of its own
+		if err := t.chassis.OfferBackups(cfg.StateDir(), t.store); err != nil {
+			log.Warn("backups can be taken only while this process is stopped", "err", err)
+		}
+	}
 	log.Info("top-level manager runs", "name", cfg.Name, t.chassis.Whereabouts(&cfg.Node), "store", cmp.Or(cfg.StorePath(), cfg.Store))
 	return errors.Join(t.Run(ctx), t.Close())
 }
@@ -130,7 +135,7 @@ func Open(o Options) (_ *Top, err error) {
 		}
 		return t, t.standBy(tlm.Peer{})
 	}
-	if t.store, err = store.Open(o.Config.StorePath()); err != nil {
+	if t.store, err = chassis.OpenStore(o.Config.StorePath(), t.chassis.Logger); err != nil {
 		return nil, err
 	}
 	_, err = t.lead(t.store, nil, nil)
