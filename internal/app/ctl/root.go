@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -106,7 +107,11 @@ func group(c *cobra.Command) *cobra.Command {
 		}
 		hint := fmt.Sprintf("%s knows %s", c.CommandPath(), strings.Join(names, ", "))
 		c.SuggestionsMinimumDistance = 2
-		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		near := c.SuggestionsFor(args[0])
+		if begun := slices.DeleteFunc(slices.Clone(near), func(n string) bool { return !strings.HasPrefix(n, args[0]) }); len(begun) > 0 {
+			near = begun
+		}
+		if len(near) > 0 {
 			hint = "did you mean " + strings.Join(near, " or ") + "? " + hint
 		}
 		return usage(hint, "there is no command %q", c.CommandPath()+" "+args[0])
