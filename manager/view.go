@@ -48,6 +48,13 @@ func (c *Conductor) Children() []reconfig.ChildStatus {
 	return c.engine.Children()
 }
 
+// Deeper gives the nodes that are ILMs below other ILMs, by NodeID.
+func (c *Conductor) Deeper() []reconfig.Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.engine.Deeper()
+}
+
 // Round is what the last round decided, and the children as it saw them; its
 // At is 0 before the first.
 func (c *Conductor) Round() (reconfig.Round, []reconfig.ChildStatus) {

@@ -111,6 +111,7 @@ type Relay struct {
 type Announce struct {
 	Child  mib.NodeID
 	Active bool
+	Under  mib.NodeID // the manager right above it, if that is not this one
 }
 
 func (Relay) action()    {}

@@ -27,11 +27,13 @@ type Engine struct {
 	ids      []mib.NodeID          // of nodes, sorted
 	owned    map[mib.NodeID]map[mib.NodeID]struct{}
 	wanted   map[mib.NodeID]struct{} // nodes that are to be ILMs
+	deeper   map[mib.NodeID]struct{} // nodes that are ILMs below others
 	open     map[mib.NodeID]struct{} // nodes that are not as they should be, or may not be
 
 	nextAction ActionID
 	nextRound  Instant
 	asked      bool                        // a round was asked for
+	herald     bool                        // the manager above is to be told of ILMs further down
 	holdUntil  Instant                     // no failover before: the manager suspects itself
 	formed     bool                        // the first ILMs have been promoted
 	formBy     Instant                     // until when nodes wait for ILMs that are being promoted
@@ -85,7 +87,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 		called: make(map[mib.NodeID]Instant), heirs: make(map[mib.NodeID][]mib.NodeID), heirsUntil: make(map[mib.NodeID]Instant),
 		failing: make(map[mib.NodeID]bool), quietUntil: make(map[mib.NodeID]Instant), spurned: make(map[mib.NodeID]Instant),
 		searches: make(map[mib.NodeID]*search), promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
-		wanted: make(map[mib.NodeID]struct{}), open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
+		wanted: make(map[mib.NodeID]struct{}), deeper: make(map[mib.NodeID]struct{}), open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
 		dirtyNodes: make(map[mib.NodeID]struct{}), dirtyLedgers: make(map[mib.NodeID]struct{}), dirtyCursors: make(map[mib.NodeID]struct{}),
 	}
 	if e.state.Nodes == nil {
@@ -148,6 +150,11 @@ func (e *Engine) Step(ev Event) ([]Action, error) {
 		e.tuned(ev.Settings)
 	case Relayed:
 		e.relayed(ev)
+	case Claimed:
+		e.herald = true
+		for _, c := range e.children {
+			c.announced = false
+		}
 	case Vouched:
 		e.vouched(ev.Child)
 	default:
@@ -176,6 +183,7 @@ func (e *Engine) work() {
 			e.readLog(e.children[id])
 			e.announce(e.children[id])
 		}
+		e.announceDeeper()
 	}
 	e.probeAll()
 }
@@ -244,14 +252,23 @@ func (e *Engine) save(n *Node) {
 		delete(e.owned[old.Owner], n.ID)
 		e.own(n.Owner, n.ID)
 	}
+	if n.Under != 0 && n.Under == n.Owner { // the manager between is gone
+		n.Manager, n.Under = true, 0
+	}
 	e.want(n)
 	e.state.Nodes[n.ID] = *n
 	e.dirtyNodes[n.ID] = struct{}{}
 	e.touch(n.ID)
 }
 
-// want keeps the set of nodes that are to be ILMs.
+// want keeps the sets of nodes that are to be ILMs, and that are some further
+// down.
 func (e *Engine) want(n *Node) {
+	if n.manages() {
+		e.deeper[n.ID] = struct{}{}
+	} else {
+		delete(e.deeper, n.ID)
+	}
 	if n.Wanted {
 		e.wanted[n.ID] = struct{}{}
 	} else {
@@ -415,6 +432,18 @@ func (e *Engine) Children() []ChildStatus {
 		}
 	}
 	return out
+}
+
+// Deeper gives the nodes that are ILMs below other ILMs, by NodeID, as far as
+// they were announced.
+func (e *Engine) Deeper() []Node {
+	nodes := make([]Node, 0, len(e.deeper))
+	for _, id := range sortedKeys(e.deeper) {
+		if n := e.state.Nodes[id]; !n.Wanted && !n.leaving() {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
 }
 
 // ChildStatus is what an engine knows of a child manager.

@@ -139,6 +139,10 @@ type Vouched struct {
 	Child mib.NodeID
 }
 
+// Claimed says that the manager above is another one, or has begun anew: it
+// may know of no ILM below.
+type Claimed struct{ At }
+
 // Report is what a manager reads of a child at each probe.
 type Report struct {
 	Fence       mib.Fence

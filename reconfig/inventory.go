@@ -95,7 +95,7 @@ func (e *Engine) granted(in Node) {
 	n.Interval, n.Zone, n.Candidate, n.Grant = in.Interval, in.Zone, in.Candidate, in.Grant
 	e.save(n)
 	if c := e.children[n.ID]; c != nil && old.Grant != n.Grant {
-		c.lost, c.probeAt = false, e.now
+		c.lost, c.announced, c.probeAt = false, false, e.now
 	}
 	if fresh || old.Grant != n.Grant || !same(&old, n) {
 		e.raiseOwner(n)

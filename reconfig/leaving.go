@@ -22,6 +22,7 @@ func (e *Engine) settleLeaving(n *Node) bool {
 	}
 	delete(e.owned[n.Owner], n.ID)
 	delete(e.wanted, n.ID)
+	delete(e.deeper, n.ID)
 	delete(e.state.Nodes, n.ID)
 	delete(e.state.Ledgers, n.ID)
 	delete(e.dirtyNodes, n.ID)

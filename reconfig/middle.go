@@ -20,6 +20,7 @@ type Middle struct {
 	fence  mib.Fence // of the engine's control of its own list, in this life
 	sum    uint64
 	marks  []relayMark
+	above  mib.Fence // of the manager above: who it is and its term
 }
 
 // relayMark says what the parent has got of a child when it has acknowledged
@@ -39,9 +40,14 @@ func NewMiddle(l *List, e *Engine) *Middle { return &Middle{list: l, engine: e} 
 func (m *Middle) Events(now Instant) []Event {
 	at := At{now}
 	var out []Event
+	above := mib.Fence{Parent: m.list.state.Fence.Parent, Term: m.list.state.Fence.Term}
+	if above != m.above {
+		m.above = above
+		out = append(out, Claimed{At: at})
+	}
 	if !m.synced || m.edits != m.list.edits {
 		m.synced, m.edits = true, m.list.edits
-		out = m.compare(at)
+		out = append(out, m.compare(at)...)
 	}
 	tail := m.list.log.tail
 	done := 0
@@ -101,8 +107,12 @@ func (m *Middle) Take(now Instant, a Action) {
 		if a.Active {
 			kind = mib.RecordILM
 		}
-		m.list.log.add(mib.Record{Kind: kind, Node: a.Child}, now)
-		if a.Active {
+		r := mib.Record{Kind: kind, Node: a.Child}
+		if a.Under != 0 {
+			r.Payload = underPayload(a.Under)
+		}
+		m.list.log.add(r, now)
+		if a.Active && a.Under == 0 {
 			m.marks = append(m.marks, relayMark{seq: m.list.log.Head().Seq, child: a.Child, vouch: true})
 		}
 	}

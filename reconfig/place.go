@@ -109,7 +109,7 @@ func (e *Engine) misplaced(n *Node) Kind {
 			return KindAssign
 		}
 		return KindNone
-	case e.closed(n.Owner) && !n.Pinned && !n.Manager:
+	case e.closed(n.Owner) && !n.Pinned && !n.manages():
 		return KindDrain
 	case n.banned(n.Owner, e.now) && e.children[n.Owner].rows[n.ID] == nil:
 		return KindRestore
@@ -365,6 +365,6 @@ const spurnRounds = 10
 
 // eligible reports whether a node may be made an ILM now.
 func (e *Engine) eligible(n *Node) bool {
-	return e.now >= e.spurned[n.ID] && n.Candidate && !n.Wanted && !n.Manager && !n.Drained && !n.Pinned && n.Kind == mib.KindLeaf && n.Intent.Target == 0 &&
+	return e.now >= e.spurned[n.ID] && n.Candidate && !n.Wanted && !n.manages() && !n.Drained && !n.Pinned && n.Kind == mib.KindLeaf && n.Intent.Target == 0 &&
 		n.ID != e.state.Meta.Self && !n.banned(e.state.Meta.Self, e.now) && !e.failing[n.ID] && (n.Owner == 0 || !e.gone(n.Owner))
 }

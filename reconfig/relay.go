@@ -1,6 +1,8 @@
 package reconfig
 
 import (
+	"encoding/binary"
+
 	"simone/mib"
 )
 
@@ -33,7 +35,13 @@ func (e *Engine) relay(c *child, ev LogRead) {
 		}
 		cur.Seq = r.Seq
 		e.heard(c, &r)
-		if r.Kind == mib.RecordSample || r.Kind == mib.RecordFailing || r.Kind == mib.RecordBack {
+		switch r.Kind {
+		case mib.RecordSample, mib.RecordFailing, mib.RecordBack:
+			fresh = append(fresh, r)
+		case mib.RecordILM, mib.RecordLeaf:
+			if len(r.Payload) == 0 { // of an ILM right below the child
+				r.Payload = underPayload(c.id)
+			}
 			fresh = append(fresh, r)
 		}
 	}
@@ -64,12 +72,43 @@ func (e *Engine) heard(c *child, r *mib.Record) {
 		}
 	case mib.RecordILM, mib.RecordLeaf:
 		n, known := e.node(r.Node)
-		if is := r.Kind == mib.RecordILM; known && n.Manager != is && !n.Wanted {
+		if !known || n.Wanted {
+			return
+		}
+		under, ok := parseUnder(r.Payload)
+		manager := false
+		switch {
+		case !ok:
+			return
+		case r.Kind == mib.RecordILM:
+			manager = under == 0
+		case under != n.Under: // it has another manager by now
+			return
+		default:
+			under = 0
+		}
+		if n.Manager != manager || n.Under != under {
 			*n = n.clone()
-			n.Manager = is
+			n.Manager, n.Under = manager, under
 			e.save(n)
 		}
 	}
+}
+
+// underPayload is the payload of an announcement that was relayed: the manager
+// right above the node that it is about.
+func underPayload(id mib.NodeID) []byte { return binary.BigEndian.AppendUint32(nil, uint32(id)) }
+
+// parseUnder reads the payload of an announcement; 0 of one right from the
+// child whose log it is in.
+func parseUnder(payload []byte) (mib.NodeID, bool) {
+	switch len(payload) {
+	case 0:
+		return 0, true
+	case 4:
+		return mib.NodeID(binary.BigEndian.Uint32(payload)), true
+	}
+	return 0, false
 }
 
 // relayed: the manager above has stored a child's records.
@@ -95,12 +134,28 @@ func (e *Engine) vouched(id mib.NodeID) {
 	}
 }
 
-// announce tells the manager above of an ILM that it does not vouch for yet.
+// announce tells the manager above of an ILM, once in this life and to each
+// manager above: it may not vouch for it yet, or take it for another's.
 func (e *Engine) announce(c *child) {
 	n := e.state.Nodes[c.id]
-	if e.state.Meta.Level > 0 && !c.self && n.Wanted && !n.Vouched && c.report.Active && !c.announced {
+	if e.state.Meta.Level > 0 && !c.self && n.Wanted && c.report.Active && !c.announced && !c.silent && !c.lost {
 		c.announced = true
 		e.do(Announce{Child: c.id, Active: true})
+	}
+}
+
+// announceDeeper tells a new manager above of the ILMs further down.
+func (e *Engine) announceDeeper() {
+	if !e.herald {
+		return
+	}
+	e.herald = false
+	for _, n := range e.Deeper() {
+		under := n.Under
+		if n.Manager {
+			under = n.Owner
+		}
+		e.do(Announce{Child: n.ID, Active: true, Under: under})
 	}
 }
 
@@ -113,7 +168,7 @@ func (e *Engine) adopt(lost mib.NodeID) {
 			continue
 		}
 		*n = n.clone()
-		n.Manager, n.Wanted, n.Vouched, n.Retiring = false, true, false, false
+		n.Manager, n.Under, n.Wanted, n.Vouched, n.Retiring = false, 0, true, false, false
 		n.Intent = Intent{}
 		e.save(n)
 		e.heirs[lost] = append(e.heirs[lost], id)

@@ -119,7 +119,7 @@ func (e *Engine) view() (View, Round) {
 			}
 			cv := ChildView{ID: id, Temperature: t, Utilisation: c.report.Utilisation, Busy: busy[id], Capacity: e.capacity(c)}
 			for _, k := range e.ownedBy(id) {
-				if n := e.state.Nodes[k]; n.Pinned || n.Intent.Target != 0 || n.Wanted || n.Manager {
+				if n := e.state.Nodes[k]; n.Pinned || n.Intent.Target != 0 || n.Wanted || n.manages() {
 					cv.Fixed++
 				} else {
 					cv.Nodes = append(cv.Nodes, k)

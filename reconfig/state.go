@@ -51,6 +51,9 @@ type Node struct {
 	// Manager says that the node is an ILM below its owner. If the owner is
 	// lost, this manager adopts it with all that it polls.
 	Manager bool
+	// Under is the manager right above the node if it is an ILM further down:
+	// one below an ILM below its owner, or deeper. 0 if it is none.
+	Under mib.NodeID
 
 	Wanted   bool // is to be an ILM under this manager
 	Vouched  bool // the manager above knows that it is one: it may be given nodes
@@ -122,6 +125,9 @@ type Stored struct {
 	By      mib.NodeID // the manager that polled it
 	Payload []byte     // a packed mib.Sample
 }
+
+// manages reports whether the node is an ILM somewhere below its owner.
+func (n *Node) manages() bool { return n.Manager || n.Under != 0 }
 
 func (n *Node) clone() Node {
 	c := *n

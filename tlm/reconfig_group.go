@@ -33,7 +33,7 @@ func (m *Manager) Register(tree *mib.Tree) error {
 		entry mib.OID
 		rows  mib.Rows
 	}{
-		{mib.SimoneTreeEntry, treeRows{m}},
+		{mib.SimoneTreeEntry, &treeRows{m: m}},
 		{mib.SimoneNameEntry, nameRows{m}},
 	} {
 		table, err := mib.NewTable(t.entry, t.rows)

@@ -1,6 +1,11 @@
 package tlm
 
 import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
 	"simone/mib"
 	"simone/reconfig"
 )
@@ -16,65 +21,134 @@ func age(now, then reconfig.Instant) mib.Value {
 	return mib.Millis(max(now.Sub(then), 0))
 }
 
-func childID(c reconfig.ChildStatus) mib.NodeID { return c.ID }
+// treeRow is a manager of the tree. Of ILMs below other ILMs it is known where
+// they are and whether they answer; report is nil.
+type treeRow struct {
+	node   reconfig.Node
+	parent mib.NodeID
+	level  uint32
+	status mib.IlmStatus
+	report *reconfig.Report
+	nodes  int
+}
 
-// treeRows are the rows of simoneTreeTable: the TLM and the ILMs.
-type treeRows struct{ m *Manager }
+func rowID(r treeRow) mib.NodeID { return r.node.ID }
+
+// treeRows are the rows of simoneTreeTable: the TLM and all ILMs. A table is
+// read cell by cell, so what was gathered serves for a while.
+type treeRows struct {
+	m *Manager
+
+	// mu guards the fields below.
+	mu   sync.Mutex
+	rows []treeRow // by NodeID
+	at   reconfig.Instant
+}
+
+// treeAge is how old what the table shows may be. It is less than a probe's
+// interval, so that nothing is missed, and more than a walk of a tree takes.
+const treeAge = 200 * time.Millisecond
 
 // managers are the TLM itself and the ILMs, by NodeID.
-func (r treeRows) managers() []reconfig.ChildStatus {
-	report := r.m.host.Report(nil, false)
-	report.Latency = r.m.host.Measures().Latency.Mean
-	self := reconfig.ChildStatus{ID: selfID, Report: report, At: r.m.clock.Now(), Ready: true, Nodes: int(report.Digest.Count)}
-	return append([]reconfig.ChildStatus{self}, r.m.conductor.Children()...)
+func (r *treeRows) managers() []treeRow {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now := r.m.clock.Now(); r.rows == nil || now.Sub(r.at) >= treeAge {
+		r.rows, r.at = r.m.gatherTree(now), now
+	}
+	return r.rows
+}
+
+// gatherTree lists the managers of the tree, by NodeID.
+func (m *Manager) gatherTree(now reconfig.Instant) []treeRow {
+	report := m.host.Report(nil, false)
+	report.Latency = m.host.Measures().Latency.Mean
+	self, _ := m.conductor.Node(selfID)
+	self.ID, self.Name, self.Address = selfID, m.node.Name(), m.node.Identity().Address // it is there before it has joined its own inventory
+	rows := []treeRow{{node: self, status: mib.IlmUp, report: &report, nodes: int(report.Digest.Count)}}
+	for _, c := range m.conductor.Children() {
+		n, _ := m.conductor.Node(c.ID)
+		n.ID = c.ID
+		rows = append(rows, treeRow{node: n, parent: selfID, level: 1, status: managerStatus(c), report: &c.Report, nodes: c.Nodes})
+	}
+	every := m.conductor.Settings().Interval
+	for _, n := range m.conductor.Deeper() {
+		row := treeRow{node: n, parent: n.Under, status: mib.IlmStarting}
+		if n.Manager {
+			row.parent = n.Owner
+		}
+		switch m.latest.status(n, every, now) {
+		case mib.PollUp:
+			row.status = mib.IlmUp
+		case mib.PollFailing, mib.PollStopped:
+			row.status = mib.IlmDown
+		}
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, func(a, b treeRow) int { return cmp.Compare(a.node.ID, b.node.ID) })
+	for i := range rows {
+		rows[i].level = depth(rows, rows[i])
+	}
+	return rows
+}
+
+// depth is the level of a manager, by the way up from it.
+func depth(rows []treeRow, r treeRow) uint32 {
+	level := uint32(0)
+	for r.parent != 0 && level < mib.Levels {
+		level++
+		up, ok := mib.FindNodeRow(rows, mib.OID{uint32(r.parent)}, rowID)
+		if !ok { // it has just been lost
+			break
+		}
+		r = up
+	}
+	return level
 }
 
 // Next gives the row after index.
-func (r treeRows) Next(index mib.OID) (mib.OID, bool) {
-	return mib.NextNodeRow(r.managers(), index, childID)
+func (r *treeRows) Next(index mib.OID) (mib.OID, bool) {
+	return mib.NextNodeRow(r.managers(), index, rowID)
 }
 
 // Value gives a cell.
-func (r treeRows) Value(column uint32, index mib.OID) mib.Value {
-	c, ok := mib.FindNodeRow(r.managers(), index, childID)
+func (r *treeRows) Value(column uint32, index mib.OID) mib.Value {
+	row, ok := mib.FindNodeRow(r.managers(), index, rowID)
 	if !ok {
 		return noSuch
 	}
-	n, _ := r.m.conductor.Node(c.ID)
-	if c.ID == selfID { // it is there before it has joined its own inventory
-		n.Name, n.Address = r.m.node.Name(), r.m.node.Identity().Address
-	}
-	parent, level := selfID, uint32(1)
-	if c.ID == selfID {
-		parent, level = 0, 0
-	}
 	switch column {
 	case mib.ColumnTreeName:
-		return mib.Text(n.Name)
+		return mib.Text(row.node.Name)
 	case mib.ColumnTreeAddress:
-		return mib.Text(n.Address)
+		return mib.Text(row.node.Address)
 	case mib.ColumnTreeParentId:
-		return mib.Gauge(uint32(parent))
+		return mib.Gauge(uint32(row.parent))
 	case mib.ColumnTreeLevel:
-		return mib.Gauge(level)
-	case mib.ColumnTreeTemperature:
-		return mib.Temperature(c.Report.Temperature)
-	case mib.ColumnTreeWeighted:
-		return mib.Temperature(c.Report.Weighted)
-	case mib.ColumnTreeIntrusion:
-		return mib.Hundredths(c.Report.Intrusion)
-	case mib.ColumnTreeUtilisation:
-		return mib.Hundredths(100 * c.Report.Utilisation)
-	case mib.ColumnTreeLatency:
-		return mib.Micros(c.Report.Latency)
-	case mib.ColumnTreeSupportCount:
-		return mib.Unsigned(c.Nodes)
+		return mib.Gauge(row.level)
 	case mib.ColumnTreeOperStatus:
-		return mib.Integer(int32(managerStatus(c)))
+		return mib.Integer(int32(row.status))
 	case mib.ColumnTreeDrained:
-		return mib.Truth(n.Drained)
+		return mib.Truth(row.node.Drained)
+	}
+	if row.report == nil {
+		return noSuch
+	}
+	switch column {
+	case mib.ColumnTreeTemperature:
+		return mib.Temperature(row.report.Temperature)
+	case mib.ColumnTreeWeighted:
+		return mib.Temperature(row.report.Weighted)
+	case mib.ColumnTreeIntrusion:
+		return mib.Hundredths(row.report.Intrusion)
+	case mib.ColumnTreeUtilisation:
+		return mib.Hundredths(100 * row.report.Utilisation)
+	case mib.ColumnTreeLatency:
+		return mib.Micros(row.report.Latency)
+	case mib.ColumnTreeSupportCount:
+		return mib.Unsigned(row.nodes)
 	case mib.ColumnTreeDigest:
-		return mib.Octets(c.Report.Digest.Append(nil))
+		return mib.Octets(row.report.Digest.Append(nil))
 	}
 	return noSuch
 }

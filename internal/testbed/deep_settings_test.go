@@ -212,3 +212,102 @@ func childrenOf(n *DeepNode) (ids []mib.NodeID) {
 	}
 	return ids
 }
+
+// deepest is a tree with three levels of ILMs.
+func deepestSettings() reconfig.Settings {
+	s := deepSettings()
+	s.Levels = 2
+	return s
+}
+
+// knowsAll wants the top to know every ILM with the manager right above it.
+func knowsAll(t *testing.T, d *Deep, when string) (deepest int) {
+	t.Helper()
+	want, got := map[mib.NodeID]mib.NodeID{}, map[mib.NodeID]mib.NodeID{}
+	for _, id := range d.ids() {
+		if n := d.Nodes[id]; id != 1 && n.Up && n.List.Active() {
+			want[id] = n.List.Fence().Parent
+		}
+	}
+	top := d.Nodes[1].Engine
+	for _, c := range top.Children() {
+		if !c.Silent && c.Report.Active {
+			got[c.ID] = 1
+		}
+	}
+	for _, n := range top.Deeper() {
+		got[n.ID] = n.Under
+		if n.Manager {
+			got[n.ID] = n.Owner
+		}
+	}
+	for id, parent := range want {
+		if got[id] != parent {
+			t.Errorf("%s: the top believes ILM %d to be below %d, and it is below %d", when, id, got[id], parent)
+		}
+		depth := 1
+		for ; parent != 1 && depth < 5; depth++ {
+			parent = want[parent]
+		}
+		deepest = max(deepest, depth)
+	}
+	for id := range got {
+		if _, is := want[id]; !is && d.Nodes[id].Up {
+			t.Errorf("%s: the top takes node %d for an ILM below %d", when, id, got[id])
+		}
+	}
+	return deepest
+}
+
+// The top hears of ILMs on every level, and whose they are after losses.
+func TestTopKnowsEveryIlm(t *testing.T) {
+	for seed := uint64(1); seed <= max(*deepSeeds/6, 1); seed++ {
+		d := NewDeep(seed, 60, 24, deepestSettings())
+		d.Run(40 * time.Second)
+		if got := knowsAll(t, d, "formed"); got != 3 {
+			t.Fatalf("seed %d: ILMs are %d levels deep, want 3", seed, got)
+		}
+		everyoneSampled(t, d)
+		m := middle(d)
+		d.Crash(m)
+		d.Run(40 * time.Second)
+		knowsAll(t, d, "a middle one is lost")
+		everyoneSampled(t, d)
+		d.Start(m)
+		d.Run(40 * time.Second)
+		knowsAll(t, d, "it is back")
+		everyoneSampled(t, d)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+// Whoever crashes on whichever of three levels, when all is well again every
+// node is polled by exactly one manager, and the top knows every ILM.
+func TestThreeLevelsUnderFaults(t *testing.T) {
+	for seed := uint64(1); seed <= max(*deepSeeds/3, 1); seed++ {
+		d := NewDeep(*deepFirst+seed, 60, 24, deepestSettings())
+		d.Run(30 * time.Second)
+		for range 4 + d.Chance.IntN(10) {
+			d.Run(time.Duration(d.Chance.IntN(3000)) * time.Millisecond)
+			n := d.Nodes[mib.NodeID(1+d.Chance.IntN(26))]
+			if n.Up {
+				d.Crash(n)
+			} else {
+				d.Start(n)
+			}
+		}
+		for _, id := range d.ids() {
+			if n := d.Nodes[id]; !n.Up {
+				d.Start(n)
+			}
+		}
+		d.Run(80 * time.Second)
+		knowsAll(t, d, "healed")
+		everyoneSampled(t, d)
+		if t.Failed() {
+			t.Fatalf("seed %d", *deepFirst+seed)
+		}
+	}
+}

@@ -18,8 +18,8 @@ func newDoctorCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "check the tree and say what to do about what is wrong",
-		Long: `Checks that the tree can be reached, that every ILM is claimed and does its
-rounds, that every node has recent samples, that nothing was dropped; and on
+		Long: `Checks that the tree can be reached, that the ILMs of every level are claimed, do
+their rounds and go by the TLM's settings, that every node has recent samples, that nothing was dropped; and on
 this machine that walks by name and large UDP buffers are possible. It exits
 with 1 if a check fails; warnings do not count.`,
 		Args: cobra.NoArgs,
@@ -76,6 +76,7 @@ func (c *client) examine(ctx context.Context, from endpoint) ([]Check, error) {
 	x.managersAnswer()
 	x.claims()
 	x.windows()
+	x.rules()
 	x.clocks()
 	x.coverage()
 	x.failing()
@@ -143,9 +144,9 @@ func (c *client) visitManager(ctx context.Context, tlm station, m Manager) visit
 			return v
 		}
 	}
-	v.cells, v.err = c.group(ctx, at, mib.SimoneNodeId, mib.SimoneNodeRole, mib.SimoneNodeSoftware,
+	v.cells, v.err = c.group(ctx, at, append(settingsObjects(), mib.SimoneNodeId, mib.SimoneNodeRole, mib.SimoneNodeSoftware,
 		mib.SimoneIlmOperStatus, mib.SimoneIlmFence, mib.SimoneIlmLease, mib.SimoneIlmLastRound,
-		mib.SimoneIlmTriggerInterval, mib.SimoneIlmSupportCount, mib.SimoneIlmLogDropped, mib.SimoneIlmStaleFences)
+		mib.SimoneIlmTriggerInterval, mib.SimoneIlmSupportCount, mib.SimoneIlmLogDropped, mib.SimoneIlmStaleFences)...)
 	if v.err != nil {
 		return v
 	}
@@ -258,6 +259,23 @@ func (x *examination) windows() {
 		}
 	}
 	x.judge("windows", Warn, wrong, "wait one trigger period; if it stays so, is that machine overloaded?", "every manager completes its trigger windows")
+}
+
+// rules checks that all managers decide by what was said at the TLM.
+func (x *examination) rules() {
+	var wrong []string
+	words := func(s Settings) string { return new(page).settings(s) }
+	want := words(x.settings)
+	for _, v := range x.visits {
+		if _, shows := v.value(mib.SimonePolicy); v.err != nil || !shows || v.Status == mib.IlmStarting.String() {
+			continue
+		}
+		if got := words(v.settings()); got != want {
+			wrong = append(wrong, fmt.Sprintf("%s goes by %s", who(v.ID, v.Name), got))
+		}
+	}
+	x.judge("settings", Warn, wrong, "each manager tells the ILMs below it at once; if it stays so, look at the log of the manager above: is it refused?",
+		"every manager goes by %s", want)
 }
 
 // skewLimit is how much a clock may be off before event times mislead.

@@ -88,6 +88,8 @@ func TestDoctor(t *testing.T) {
 			crowd(f)
 			f.node(5, "n5", leaf5At, 2, mib.KindLeaf, mib.PollFailing, 65000)
 		}, "coverage", Warn, "17 of 18 nodes have a recent sample"},
+		{"Settings", func(f *fleet) { f.c.put(mib.SimonePolicy, mib.Text("balance")) }, "settings", Warn, "ilm-c (6) goes by policy balance"},
+		{"LowerILMFromHere", func(f *fleet) { f.c.stop() }, "ILMs from here", Fail, "ilm-c (6): nobody answers at " + ilmCAt},
 		{"Store", func(f *fleet) {
 			t := f.tlm.table(mib.SimoneEventEntry)
 			t.mu.Lock()

@@ -10,14 +10,18 @@ import (
 )
 
 func newEventsCommand(o *options) *cobra.Command {
-	follow, last, interval := false, 20, time.Second
+	follow, last, interval, at := false, 20, time.Second, ""
 	c := &cobra.Command{
 		Use:   "events",
-		Short: "show what the TLM did and why",
-		Long: `Shows the last events of the TLM, the oldest first: transformations, failures,
-nodes that came and went, what operators asked for. With --follow it goes on
-with new ones until Ctrl-C; -o json then gives one object a line.`,
-		Args: cobra.NoArgs,
+		Short: "show what the managers of the tree did and why",
+		Long: `Shows the last events of the whole tree, the oldest first, each with the manager
+that writes of it: transformations, failures, nodes that came and went, what
+operators asked for. The TLM and the ILMs of all levels are asked, the uppermost
+` + fmt.Sprint(maxSources) + ` of them; times are by each one's own clock, and each keeps its last events
+only. --at NODE asks one. With --follow it goes on with new ones until Ctrl-C;
+-o json then gives one object a line.`,
+		Example: "  simonectl events -n 50\n  simonectl events --at n2 --follow",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if last < 0 {
 				return usage("write -n 0 or more", "-n %d", last)
@@ -26,15 +30,17 @@ with new ones until Ctrl-C; -o json then gives one object a line.`,
 				return usage("write --interval 100ms or more", "--interval %v is too short", interval)
 			}
 			return o.visitTop(c.Context(), func(cl *client, tlm station) error {
-				names := &namer{c: cl, tlm: tlm}
-				if follow {
-					return o.follow(c.Context(), cl, tlm, names, last, interval)
+				r := &chronicle{client: cl, tlm: tlm, at: at, names: &namer{c: cl, tlm: tlm}, complain: func(text string) { fmt.Fprintln(o.stderr, text) }}
+				if err := r.find(c.Context()); err != nil {
+					return err
 				}
-				events, err := cl.lastEvents(c.Context(), tlm.endpoint, last)
+				if follow {
+					return o.follow(c.Context(), r, last, interval)
+				}
+				events, err := r.last(c.Context(), last)
 				if err != nil {
 					return err
 				}
-				names.name(c.Context(), events)
 				return o.show(events, func(p *page) { p.events(events) })
 			})
 		},
@@ -42,28 +48,24 @@ with new ones until Ctrl-C; -o json then gives one object a line.`,
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new events, until Ctrl-C")
 	c.Flags().IntVarP(&last, "last", "n", last, "how many of the last events")
 	c.Flags().DurationVar(&interval, "interval", interval, "how often to look for new ones, with --follow")
+	c.Flags().StringVar(&at, "at", "", "of this manager alone: a name, a NodeID or an address")
+	if err := c.RegisterFlagCompletionFunc("at", o.completeNodes); err != nil {
+		panic(err) // the flag is defined above
+	}
 	return c
 }
 
-// follow shows events as they come. A TLM that is away for a while, as in a
-// restart, is waited for: its events are numbered on.
-func (o *options) follow(ctx context.Context, c *client, tlm station, names *namer, last int, interval time.Duration) error {
-	events, err := c.lastEvents(ctx, tlm.endpoint, max(last, 1))
+// follow shows events as they come. A manager that is away for a while, as in
+// a restart, is waited for: its events are numbered on.
+func (o *options) follow(ctx context.Context, r *chronicle, last int, interval time.Duration) error {
+	events, err := r.last(ctx, last)
 	if err != nil {
 		return err
 	}
-	cursor := uint32(0)
-	if len(events) > 0 {
-		cursor = events[len(events)-1].Sequence
-	}
-	events = events[max(0, len(events)-last):]
 	next := time.NewTicker(interval)
 	defer next.Stop()
-	away := false
 	for {
-		names.name(ctx, events)
 		for _, e := range events {
-			cursor = e.Sequence
 			if err := o.stream(e, func(p *page) { p.event(e) }); err != nil {
 				return err
 			}
@@ -73,16 +75,9 @@ func (o *options) follow(ctx context.Context, c *client, tlm station, names *nam
 			return nil
 		case <-next.C:
 		}
-		events, err = c.events(ctx, tlm.endpoint, cursor)
-		switch {
-		case interrupted(ctx):
+		if events = r.more(ctx); interrupted(ctx) {
 			return nil
-		case err != nil && !away:
-			fmt.Fprintf(o.stderr, "%s; still trying\n", brief(err))
-		case err == nil && away:
-			fmt.Fprintf(o.stderr, "%v answers again\n", tlm.endpoint)
 		}
-		away = err != nil
 	}
 }
 
@@ -94,7 +89,8 @@ func (p *page) events(events []Event) {
 
 // event adds an event as a line, with what led to it.
 func (p *page) event(e Event) {
-	line := fmt.Sprintf("%5d  %s  %s", e.Sequence, e.Time.Local().Format(time.DateTime), p.dye(eventPaint(e.Kind), fmt.Sprintf("%-9s", e.Kind)))
+	line := fmt.Sprintf("%5d  %s  %-12s %s", e.Sequence, e.Time.Local().Format(time.DateTime), who(e.Manager, e.ManagerName),
+		p.dye(eventPaint(e.Kind), fmt.Sprintf("%-9s", e.Kind)))
 	var about []string
 	if e.Node != 0 {
 		about = append(about, who(e.Node, e.NodeName))

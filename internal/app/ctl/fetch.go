@@ -24,13 +24,24 @@ func each[T any](all []T, f func(T)) {
 	running.Wait()
 }
 
-// settings reads what the TLM decides by.
-func (c *client) settings(ctx context.Context, tlm endpoint) (Settings, error) {
-	g, err := c.group(ctx, tlm, mib.SimoneThresholdMerge, mib.SimoneThresholdSplit, mib.SimoneThresholdMigrate,
-		mib.SimonePolicy, mib.SimoneReconfigMode, mib.SimoneReconfigPaused, mib.SimoneReconfigWeighted)
+// settingsObjects are what Settings are made of.
+func settingsObjects() []mib.OID {
+	return []mib.OID{
+		mib.SimoneThresholdMerge, mib.SimoneThresholdSplit, mib.SimoneThresholdMigrate,
+		mib.SimonePolicy, mib.SimoneReconfigMode, mib.SimoneReconfigPaused, mib.SimoneReconfigWeighted,
+	}
+}
+
+// settings reads what a manager decides by.
+func (c *client) settings(ctx context.Context, manager endpoint) (Settings, error) {
+	g, err := c.group(ctx, manager, settingsObjects()...)
 	if err != nil {
 		return Settings{}, err
 	}
+	return g.settings(), nil
+}
+
+func (g cells) settings() Settings {
 	return Settings{
 		Thresholds: Thresholds{
 			Merge: g.decimal(mib.SimoneThresholdMerge), Split: g.decimal(mib.SimoneThresholdSplit),
@@ -38,7 +49,7 @@ func (c *client) settings(ctx context.Context, tlm endpoint) (Settings, error) {
 		},
 		Policy: g.text(mib.SimonePolicy), Mode: g.label(mib.SimoneReconfigMode),
 		Paused: g.truth(mib.SimoneReconfigPaused), Weighted: g.truth(mib.SimoneReconfigWeighted),
-	}, nil
+	}
 }
 
 // heated is the temperature that decisions go by.
@@ -49,8 +60,31 @@ func (s Settings) heated(now, weighted *float64) Heat {
 	return s.heat(now)
 }
 
-// managers reads simoneTreeTable.
+// managers reads simoneTreeTable, and asks the ILMs below others how they are,
+// which the TLM does not know.
 func (c *client) managers(ctx context.Context, tlm endpoint, s Settings) ([]Manager, error) {
+	managers, err := c.treeTable(ctx, tlm)
+	if err != nil {
+		return nil, err
+	}
+	var deeper []*Manager
+	for i := range managers {
+		if m := &managers[i]; m.Level > 1 && m.Temperature == nil {
+			deeper = append(deeper, m)
+		}
+		managers[i].Heat = s.heated(managers[i].Temperature, managers[i].Weighted)
+	}
+	each(deeper, func(m *Manager) {
+		at, err := resolve(ctx, m.Address)
+		if err == nil {
+			_ = c.figures(ctx, at, s, m) // else there are none; whoever goes on to ask it finds out why
+		}
+	})
+	return managers, nil
+}
+
+// treeTable reads simoneTreeTable.
+func (c *client) treeTable(ctx context.Context, tlm endpoint) ([]Manager, error) {
 	rows, err := c.rows(ctx, tlm, nil, nil,
 		mib.SimoneTreeName, mib.SimoneTreeAddress, mib.SimoneTreeParentId, mib.SimoneTreeLevel,
 		mib.SimoneTreeTemperature, mib.SimoneTreeWeighted, mib.SimoneTreeIntrusion, mib.SimoneTreeUtilisation,
@@ -69,13 +103,12 @@ func (c *client) managers(ctx context.Context, tlm endpoint, s Settings) ([]Mana
 			Latency: r.millis(mib.SimoneTreeLatency), Nodes: r.number(mib.SimoneTreeSupportCount),
 			Drained: r.truth(mib.SimoneTreeDrained),
 		}
-		m.Heat = s.heated(m.Temperature, m.Weighted)
 		managers = append(managers, m)
 	}
 	return managers, nil
 }
 
-// figures fills in what a manager that the TLM has no row for says of itself.
+// figures fills in what a manager says of itself.
 func (c *client) figures(ctx context.Context, at endpoint, s Settings, m *Manager) error {
 	g, err := c.group(ctx, at, mib.SimoneIlmOperStatus, mib.SimoneTemperatureNow, mib.SimoneTemperatureWeighted,
 		mib.SimoneIntrusion, mib.SimoneUtilisation, mib.SimoneLatencyMean, mib.SimoneIlmSupportCount)

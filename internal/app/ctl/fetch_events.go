@@ -51,12 +51,12 @@ type namer struct {
 func (n *namer) name(ctx context.Context, events []Event) {
 	for i := range events {
 		e := &events[i]
-		for _, id := range []mib.NodeID{e.Node, e.From, e.To} {
+		for _, id := range []mib.NodeID{e.Manager, e.Node, e.From, e.To} {
 			if _, known := n.names[id]; !known && id != 0 {
 				n.read(ctx, id)
 			}
 		}
-		e.NodeName, e.FromName, e.ToName = n.names[e.Node], n.names[e.From], n.names[e.To]
+		e.ManagerName, e.NodeName, e.FromName, e.ToName = n.names[e.Manager], n.names[e.Node], n.names[e.From], n.names[e.To]
 	}
 }
 
@@ -92,10 +92,10 @@ func counters() []struct {
 	}
 }
 
-// explain reads why the tree is as it is: the last round and what was done
-// before, the last n events of transformations and failures.
-func (c *client) explain(ctx context.Context, tlm station, n int) (*Explanation, error) {
-	settings, err := c.settings(ctx, tlm.endpoint)
+// explain reads why the tree below a manager is as it is: the last round and
+// what was done before, the last n events of transformations and failures.
+func (c *client) explain(ctx context.Context, tlm, at station, n int) (*Explanation, error) {
+	settings, err := c.settings(ctx, at.endpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (c *client) explain(ctx context.Context, tlm station, n int) (*Explanation,
 	for _, k := range counters() {
 		objects = append(objects, k.object)
 	}
-	g, err := c.group(ctx, tlm.endpoint, objects...)
+	g, err := c.group(ctx, at.endpoint, objects...)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (c *client) explain(ctx context.Context, tlm station, n int) (*Explanation,
 	for _, k := range counters() {
 		x.Counters[k.name] = g.number(k.object)
 	}
-	rows, err := c.rows(ctx, tlm.endpoint, nil, nil,
+	rows, err := c.rows(ctx, at.endpoint, nil, nil,
 		mib.SimoneRoundName, mib.SimoneRoundTemperature, mib.SimoneRoundWeighted, mib.SimoneRoundUtilisation,
 		mib.SimoneRoundSupportCount, mib.SimoneRoundAge, mib.SimoneRoundVerdict)
 	if err != nil {
@@ -131,13 +131,14 @@ func (c *client) explain(ctx context.Context, tlm station, n int) (*Explanation,
 	}
 	// Most events are none of those that explain; look at more of them.
 	const among = 20
-	events, err := c.lastEvents(ctx, tlm.endpoint, n*among)
+	events, err := c.lastEvents(ctx, at.endpoint, n*among)
 	if err != nil {
 		return nil, err
 	}
 	x.Events = []Event{}
 	for _, e := range events {
 		if explains(e) {
+			e.Manager = at.id
 			x.Events = append(x.Events, e)
 		}
 	}

@@ -19,6 +19,18 @@ func nodeByID(nodes []Node, id mib.NodeID) (Node, bool) {
 	return nodes[i], true
 }
 
+// station asks a node of the inventory who it is.
+func (c *client) station(ctx context.Context, tlm station, n Node) (station, error) {
+	if n.ID == tlm.id { // whose address is known to work
+		return tlm, nil
+	}
+	at, err := resolve(ctx, n.Address)
+	if err != nil {
+		return station{}, err
+	}
+	return c.identify(ctx, at)
+}
+
 // find reads the inventory and finds the node that an operator means: by
 // NodeID, name or address.
 func (c *client) find(ctx context.Context, tlm station, what string) (Node, []Node, error) {

@@ -251,6 +251,14 @@ func (a *agent) manages(parent mib.NodeID) {
 		mib.SimoneUtilisation, mib.Hundredths(12.5), mib.SimoneLatencyMean, mib.Gauge(3500))
 }
 
+// decides adds simoneReconfig, with what holds in the whole tree.
+func (a *agent) decides() {
+	a.put(
+		mib.SimoneThresholdMerge, mib.Text("0.1"), mib.SimoneThresholdSplit, mib.Text("17.5"), mib.SimoneThresholdMigrate, mib.Text("500"),
+		mib.SimonePolicy, mib.Text("paper"), mib.SimoneReconfigMode, mib.Integer(int32(mib.ReconfigAutomatic)),
+		mib.SimoneReconfigPaused, mib.Truth(false), mib.SimoneReconfigWeighted, mib.Truth(false))
+}
+
 // supports adds a row to a manager's support list. A rtt of 0 is a node that
 // has never answered.
 func (a *agent) supports(id mib.NodeID, name, at string, kind mib.Kind, status mib.PollStatus, rtt time.Duration) {
@@ -297,10 +305,8 @@ func newFleet(t *testing.T) *fleet {
 	f.tlm = newAgent(t, tlmAt, append(managerTables(), mib.SimoneTreeEntry, mib.SimoneNameEntry, mib.SimoneEventEntry, mib.SimoneRoundEntry)...)
 	f.tlm.identity(1, "tlm", mib.RoleTLM, "", 0)
 	f.tlm.manages(0)
+	f.tlm.decides()
 	f.tlm.put(
-		mib.SimoneThresholdMerge, mib.Text("0.1"), mib.SimoneThresholdSplit, mib.Text("17.5"), mib.SimoneThresholdMigrate, mib.Text("500"),
-		mib.SimonePolicy, mib.Text("paper"), mib.SimoneReconfigMode, mib.Integer(int32(mib.ReconfigAutomatic)),
-		mib.SimoneReconfigPaused, mib.Truth(false), mib.SimoneReconfigWeighted, mib.Truth(false),
 		mib.SimoneReconfigDrain, mib.Gauge(0), mib.SimoneReconfigUndrain, mib.Gauge(0),
 		mib.SimoneReconfigPin, mib.Gauge(0), mib.SimoneReconfigUnpin, mib.Gauge(0),
 		mib.SimoneIlmTrigger, mib.Truth(false), mib.SimoneReconfigRounds, mib.Counter32(41),
@@ -332,7 +338,7 @@ func newFleet(t *testing.T) *fleet {
 	f.manager(1, "tlm", tlmAt, 0, 0, 0.2, 2)
 	f.manager(2, "ilm-a", ilmAAt, 1, 1, 21.44, 3)
 	f.manager(3, "ilm-b", ilmBAt, 1, 1, 0.05, 1)
-	f.manager(6, "ilm-c", ilmCAt, 2, 2, 3.5, 1)
+	f.deeper(6, "ilm-c", ilmCAt, 2, 2)
 	f.node(1, "tlm", tlmAt, 0, mib.KindILM, mib.PollUp, 900)
 	f.node(2, "ilm-a", ilmAAt, 1, mib.KindILM, mib.PollUp, 700)
 	f.node(3, "ilm-b", ilmBAt, 1, mib.KindILM, mib.PollUp, 700)
@@ -366,12 +372,17 @@ func newFleet(t *testing.T) *fleet {
 	f.a.supports(6, "ilm-c", ilmCAt, mib.KindILM, mib.PollUp, 480*time.Microsecond)
 	f.a.measures(4, mib.ProfileSimone, "load1", 1.5)
 	f.a.measures(0, mib.ProfileSimone, "load1", 0.75)
+	f.a.event(1, 21 /* term */, 2, 0, 0, 0, "term 1", "", "")
+	f.a.event(4, 8 /* promote */, 6, 0, 0, 0, "", "", "")
+	f.a.round(6, "ilm-c", 3.5, "no change")
+	f.a.put(mib.SimoneReconfigRounds, mib.Counter32(12))
 	f.a.start()
 	f.b = f.ilm(3, "ilm-b", ilmBAt, tlmAt, 1)
 	f.b.supports(8, "switch", switchAt, mib.KindDevice, mib.PollUp, 12*time.Millisecond)
 	f.b.table(mib.SimoneMetricEntry).put(mib.OID{8, 4711, 3}, mib.SimoneMetricValue, mib.Text("900"), mib.SimoneMetricAge, mib.Gauge(100))
 	f.b.start()
 	f.c = f.ilm(6, "ilm-c", ilmCAt, ilmAAt, 2)
+	f.c.put(mib.SimoneIlmSupportCount, mib.Gauge(1))
 	f.c.supports(7, "n7", leaf7At, mib.KindLeaf, mib.PollUp, time.Millisecond)
 	// n7 has moved here from ilm-a, which still has what it measured.
 	f.a.measures(7, mib.ProfileSimone, "load1", 99)
@@ -384,8 +395,9 @@ func newFleet(t *testing.T) *fleet {
 }
 
 func (f *fleet) ilm(id mib.NodeID, name, at, parent string, parentID mib.NodeID) *agent {
-	a := newAgent(f.t, at, managerTables()...)
+	a := newAgent(f.t, at, append(managerTables(), mib.SimoneEventEntry, mib.SimoneRoundEntry)...)
 	a.identity(id, name, mib.RoleILM, parent, parentID)
+	a.decides()
 	a.manages(parentID)
 	return a
 }
@@ -400,6 +412,13 @@ func (f *fleet) manager(id mib.NodeID, name, at string, parent mib.NodeID, level
 		mib.SimoneTreeDrained, mib.Truth(false))
 }
 
+// deeper is an ILM below another one, of which the TLM knows less.
+func (f *fleet) deeper(id mib.NodeID, name, at string, parent mib.NodeID, level uint32) {
+	f.tlm.table(mib.SimoneTreeEntry).put(mib.OID{uint32(id)},
+		mib.SimoneTreeName, mib.Text(name), mib.SimoneTreeAddress, mib.Text(at), mib.SimoneTreeParentId, mib.Gauge(uint32(parent)),
+		mib.SimoneTreeLevel, mib.Gauge(level), mib.SimoneTreeOperStatus, mib.Integer(int32(mib.IlmUp)), mib.SimoneTreeDrained, mib.Truth(false))
+}
+
 func (f *fleet) node(id mib.NodeID, name, at string, owner mib.NodeID, kind mib.Kind, status mib.PollStatus, age uint32) {
 	f.tlm.table(mib.SimoneNameEntry).put(mib.OID{uint32(id)},
 		mib.SimoneNameName, mib.Text(name), mib.SimoneNameOwner, mib.Gauge(uint32(owner)), mib.SimoneNameAddress, mib.Text(at),
@@ -410,7 +429,11 @@ func (f *fleet) node(id mib.NodeID, name, at string, owner mib.NodeID, kind mib.
 }
 
 func (f *fleet) event(seq uint32, kind int32, node, from, to mib.NodeID, nodes uint32, seen, expected, outcome string) {
-	f.tlm.table(mib.SimoneEventEntry).put(mib.OID{seq},
+	f.tlm.event(seq, kind, node, from, to, nodes, seen, expected, outcome)
+}
+
+func (a *agent) event(seq uint32, kind int32, node, from, to mib.NodeID, nodes uint32, seen, expected, outcome string) {
+	a.table(mib.SimoneEventEntry).put(mib.OID{seq},
 		mib.SimoneEventTime, mib.DateAndTime(time.Date(2026, 11, 20, 10, 0, int(seq), 0, time.UTC)), mib.SimoneEventKind, mib.Integer(kind),
 		mib.SimoneEventNodeId, mib.Gauge(uint32(node)), mib.SimoneEventFrom, mib.Gauge(uint32(from)), mib.SimoneEventTo, mib.Gauge(uint32(to)),
 		mib.SimoneEventNodes, mib.Gauge(nodes), mib.SimoneEventSeen, mib.Text(seen), mib.SimoneEventExpected, mib.Text(expected),
@@ -418,7 +441,11 @@ func (f *fleet) event(seq uint32, kind int32, node, from, to mib.NodeID, nodes u
 }
 
 func (f *fleet) round(id mib.NodeID, name string, temperature float64, verdict string) {
-	f.tlm.table(mib.SimoneRoundEntry).put(mib.OID{uint32(id)},
+	f.tlm.round(id, name, temperature, verdict)
+}
+
+func (a *agent) round(id mib.NodeID, name string, temperature float64, verdict string) {
+	a.table(mib.SimoneRoundEntry).put(mib.OID{uint32(id)},
 		mib.SimoneRoundName, mib.Text(name), mib.SimoneRoundTemperature, mib.Decimal(temperature),
 		mib.SimoneRoundWeighted, mib.Decimal(temperature), mib.SimoneRoundUtilisation, mib.Hundredths(12.5),
 		mib.SimoneRoundSupportCount, mib.Gauge(3), mib.SimoneRoundAge, mib.Gauge(200), mib.SimoneRoundVerdict, mib.Text(verdict))

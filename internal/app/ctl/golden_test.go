@@ -33,11 +33,13 @@ func TestGolden(t *testing.T) {
 		{"metrics_aggregate_json", "metrics --aggregate -m fanSpeed -o json"},
 		{"events", "events"},
 		{"events_last", "events -n 2"},
+		{"events_at", "events --at ilm-a"},
 		{"events_json", "events -n 1 -o json"},
 		{"thresholds", "thresholds get"},
 		{"thresholds_yaml", "thresholds get -o yaml"},
 		{"explain", "reconfig explain"},
 		{"explain_json", "reconfig explain -o json"},
+		{"explain_at", "reconfig explain --at 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := simonectl(t, strings.Fields(c.args)...)

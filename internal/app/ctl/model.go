@@ -185,20 +185,22 @@ type Aggregate struct {
 
 // Event is what a manager did, and why.
 type Event struct {
-	Sequence uint32     `json:"sequence"`
-	Time     time.Time  `json:"time"`
-	Kind     string     `json:"kind"`
-	Node     mib.NodeID `json:"node_id"`
-	NodeName string     `json:"node"`
-	From     mib.NodeID `json:"from_id"`
-	FromName string     `json:"from"`
-	To       mib.NodeID `json:"to_id"`
-	ToName   string     `json:"to"`
-	Nodes    uint32     `json:"nodes"`
-	Seen     string     `json:"seen"`
-	Expected string     `json:"expected"`
-	Outcome  string     `json:"outcome"`
-	Text     string     `json:"text"`
+	Manager     mib.NodeID `json:"manager_id"` // who did it, and writes of it
+	ManagerName string     `json:"manager"`
+	Sequence    uint32     `json:"sequence"` // of that manager's events
+	Time        time.Time  `json:"time"`
+	Kind        string     `json:"kind"`
+	Node        mib.NodeID `json:"node_id"`
+	NodeName    string     `json:"node"`
+	From        mib.NodeID `json:"from_id"`
+	FromName    string     `json:"from"`
+	To          mib.NodeID `json:"to_id"`
+	ToName      string     `json:"to"`
+	Nodes       uint32     `json:"nodes"`
+	Seen        string     `json:"seen"`
+	Expected    string     `json:"expected"`
+	Outcome     string     `json:"outcome"`
+	Text        string     `json:"text"`
 }
 
 // Round is what the TLM's last round made of one ILM.

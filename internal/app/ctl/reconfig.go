@@ -14,18 +14,29 @@ import (
 
 func newReconfigCommand(o *options) *cobra.Command {
 	c := group(&cobra.Command{Use: "reconfig", Short: "see why the tree changes, or make it stop or go"})
-	last := 10
+	last, at := 10, ""
 	explain := &cobra.Command{
 		Use: "explain", Short: "show what the last round saw and made of it, and the last transformations", Args: cobra.NoArgs,
 		Long: `Shows what the TLM saw of each ILM in its last round and what it decided for it
 and why; and the last transformations with what was seen, what was expected and
-what came of it one trigger later.`,
+what came of it one trigger later. With --at NODE it is that ILM which tells, of
+the ILMs below it.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if last < 0 || last > 1000 {
 				return usage("write -n 0 to 1000", "-n %d", last)
 			}
 			return o.visitTop(c.Context(), func(cl *client, tlm station) error {
-				x, err := cl.explain(c.Context(), tlm, last)
+				who := tlm
+				if at != "" {
+					n, _, err := cl.find(c.Context(), tlm, at)
+					if err != nil {
+						return err
+					}
+					if who, err = cl.station(c.Context(), tlm, n); err != nil {
+						return err
+					}
+				}
+				x, err := cl.explain(c.Context(), tlm, who, last)
 				if err != nil {
 					return err
 				}
@@ -34,6 +45,7 @@ what came of it one trigger later.`,
 		},
 	}
 	explain.Flags().IntVarP(&last, "last", "n", last, "how many of the last events")
+	explain.Flags().StringVar(&at, "at", "", "this manager instead of the TLM: a name, a NodeID or an address")
 	c.AddCommand(
 		explain,
 		&cobra.Command{
