@@ -252,8 +252,11 @@ func (e *Engine) save(n *Node) {
 		delete(e.owned[old.Owner], n.ID)
 		e.own(n.Owner, n.ID)
 	}
-	if n.Under != 0 && n.Under == n.Owner { // the manager between is gone
-		n.Manager, n.Under = true, 0
+	if old, ok := e.state.Nodes[n.ID]; ok && old.Owner != n.Owner && n.manages() {
+		n.Manager = n.Under != 0 && n.Under == n.Owner
+		if n.Manager || e.state.Nodes[n.Under].Owner != n.Owner { // what was announced was of the old one
+			n.Under = 0
+		}
 	}
 	e.want(n)
 	e.state.Nodes[n.ID] = *n

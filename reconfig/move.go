@@ -39,6 +39,9 @@ func (e *Engine) abort(n *Node, why string) {
 	e.record(Entry{Kind: KindAbort, Node: n.ID, From: n.Owner, To: n.Intent.Target, Nodes: 1, Seen: why})
 	e.counters.Aborts++
 	e.quietUntil[n.ID] = e.now.Add(e.settings.Trigger)
+	if n.Under == n.Intent.Target {
+		n.Under = 0
+	}
 	n.Intent = Intent{}
 	e.dropHeld(n.ID)
 	e.save(n)

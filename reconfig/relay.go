@@ -39,6 +39,9 @@ func (e *Engine) relay(c *child, ev LogRead) {
 		case mib.RecordSample, mib.RecordFailing, mib.RecordBack:
 			fresh = append(fresh, r)
 		case mib.RecordILM, mib.RecordLeaf:
+			if !e.counts(c, &r) {
+				break
+			}
 			if len(r.Payload) == 0 { // of an ILM right below the child
 				r.Payload = underPayload(c.id)
 			}
@@ -71,35 +74,54 @@ func (e *Engine) heard(c *child, r *mib.Record) {
 			e.unreached(r.Node)
 		}
 	case mib.RecordILM, mib.RecordLeaf:
-		n, known := e.node(r.Node)
-		if !known || n.Wanted {
-			return
-		}
-		under, ok := parseUnder(r.Payload)
-		manager := false
-		switch {
-		case !ok:
-			return
-		case r.Kind == mib.RecordILM:
-			manager = under == 0
-		case under != n.Under: // it has another manager by now
-			return
-		default:
-			under = 0
-		}
-		if n.Manager != manager || n.Under != under {
-			*n = n.clone()
-			n.Manager, n.Under = manager, under
-			e.save(n)
-		}
+		e.announced(c, r)
 	}
+}
+
+// counts reports whether a child's word on an ILM below it counts: what an
+// earlier owner said, and was read late, does not.
+func (e *Engine) counts(c *child, r *mib.Record) bool {
+	n, known := e.state.Nodes[r.Node]
+	return known && !n.Wanted && (c.id == n.Owner || c.id == n.Intent.Target || e.gone(n.Owner))
+}
+
+// announced takes what a child says of an ILM below it.
+func (e *Engine) announced(c *child, r *mib.Record) {
+	under, ok := parseUnder(r.Payload)
+	if !ok || !e.counts(c, r) {
+		return
+	}
+	n, _ := e.node(r.Node)
+	if under == 0 {
+		under = c.id
+	}
+	present := n.Under
+	if n.Manager {
+		present = n.Owner
+	}
+	if t := n.Intent.Target; t != 0 && c.id == n.Owner && present != 0 && (present == t || e.state.Nodes[present].Owner == t) {
+		return // whom it moves to has said it already
+	}
+	*n = n.clone()
+	switch is := r.Kind == mib.RecordILM; {
+	case is && under != present:
+		n.Manager, n.Under = under == n.Owner, under
+	case !is && under == present:
+		n.Manager, n.Under = false, 0
+	default:
+		return
+	}
+	if n.Manager {
+		n.Under = 0
+	}
+	e.save(n)
 }
 
 // underPayload is the payload of an announcement that was relayed: the manager
 // right above the node that it is about.
 func underPayload(id mib.NodeID) []byte { return binary.BigEndian.AppendUint32(nil, uint32(id)) }
 
-// parseUnder reads the payload of an announcement; 0 of one right from the
+// parseUnder reads the payload of an announcement; 0 of an ILM right below the
 // child whose log it is in.
 func parseUnder(payload []byte) (mib.NodeID, bool) {
 	switch len(payload) {
