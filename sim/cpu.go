@@ -20,13 +20,14 @@ type cpu struct {
 	look, glance float64
 }
 
-// job is one that a CPU works on.
+// job is one that a CPU works on. Every leaf has room for some, so it is
+// small; the demand is kept for ratios and sums only.
 type job struct {
 	end    float64 // in virtual time
 	start  float64 // when it entered
-	demand float64
+	demand float32
 	kind   jobKind
-	worker int32 // of a manager's job: which one is at it
+	worker uint16 // of a manager's job: which one is at it
 }
 
 type jobKind uint8
@@ -47,15 +48,15 @@ func (c *cpu) done() float64 {
 	return c.since + (c.jobs[0].end-c.virtual)*float64(len(c.jobs))*c.slow
 }
 
-// enter takes in a job of the kind, demand and worker given.
-func (c *cpu) enter(now float64, j job) {
+// enter takes in a job of the kind and worker given.
+func (c *cpu) enter(now, demand float64, j job) {
 	if n := len(c.jobs); n == 0 {
 		c.virtual = 0 // so that virtual time stays exact however long the run
 	} else {
 		c.virtual += (now - c.since) / (float64(n) * c.slow)
 	}
 	c.since = now
-	j.start, j.end = now, c.virtual+j.demand
+	j.start, j.end, j.demand = now, c.virtual+demand, float32(demand)
 	c.jobs = append(c.jobs, j)
 	i := len(c.jobs) - 1
 	for i > 0 {

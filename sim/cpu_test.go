@@ -13,7 +13,7 @@ import (
 func TestCPUAgainstFluid(t *testing.T) {
 	type fluid struct {
 		left float64
-		id   int32
+		id   uint16
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		speed := rapid.SampledFrom([]float64{0.5, 1, 2}).Draw(t, "speed")
@@ -58,8 +58,8 @@ func TestCPUAgainstFluid(t *testing.T) {
 			for slices.ContainsFunc(want, func(f fluid) bool { return math.Abs(f.left-d) < 1e-6 }) {
 				d += 1e-3
 			}
-			c.enter(at, job{demand: d, worker: int32(i)})
-			want = append(want, fluid{d, int32(i)})
+			c.enter(at, d, job{worker: uint16(i)})
+			want = append(want, fluid{d, uint16(i)})
 		}
 		until(never)
 		if c.done() != never {

@@ -14,9 +14,9 @@ import (
 type station struct {
 	node    int32
 	waiting ring[task]
-	working []task  // by worker
-	free    []int32 // workers without a task
-	outFree float64 // when the output queue will have sent all that is in it
+	working []task   // by worker
+	free    []uint16 // workers without a task
+	outFree float64  // when the output queue will have sent all that is in it
 }
 
 // task is a manager's job: to work off a report, or to take part in a
@@ -75,7 +75,7 @@ func (w *world) addStation(node int32, workers int) int32 {
 	}
 	s := station{node: node, working: make([]task, workers)}
 	for i := range workers {
-		s.free = append(s.free, int32(workers-1-i))
+		s.free = append(s.free, uint16(workers-1-i))
 	}
 	w.stations = append(w.stations, s)
 	w.nodes[node].station = int32(len(w.stations) - 1)
@@ -85,6 +85,11 @@ func (w *world) addStation(node int32, workers int) int32 {
 // arriveAtILM lets a leaf's report into the input queue of who asked for it.
 func (w *world) arriveAtILM(leaf int32) {
 	l := &w.leaves[leaf]
+	if w.pull {
+		w.pool.push(task{report{entered: w.now, leaf: leaf}, w.ReportCost})
+		w.offer()
+		return
+	}
 	s := &w.stations[l.askedAt]
 	s.waiting.push(task{report{w.now, leaf, l.askedBy, l.askedAt}, w.ReportCost})
 	w.serve(s, classReport)
@@ -110,17 +115,45 @@ func (w *world) charge(at int32, demand float64) {
 
 // serve puts waiting tasks into the CPU as far as there are workers.
 func (w *world) serve(s *station, class int) {
-	for s.waiting.n > 0 && len(s.free) > 0 {
+	for len(s.free) > 0 {
+		t, ok := w.next(s)
+		if !ok {
+			return
+		}
 		worker := s.free[len(s.free)-1]
 		s.free = s.free[:len(s.free)-1]
-		t := s.waiting.pop()
 		s.working[worker] = t
-		w.begin(s.node, job{kind: jobManager, demand: t.demand, worker: worker}, class)
+		w.begin(s.node, t.demand, job{kind: jobManager, worker: worker}, class)
+	}
+}
+
+// next takes what a station is to do next out of its queue.
+func (w *world) next(s *station) (t task, ok bool) {
+	if s.waiting.n > 0 {
+		return s.waiting.pop(), true
+	}
+	n := &w.nodes[s.node]
+	if w.pool.n == 0 || n.role < 0 {
+		return task{}, false
+	}
+	t = w.pool.pop()
+	t.role, t.station = n.role, n.station
+	return t, true
+}
+
+// offer lets the next ILM that has room take from the pool.
+func (w *world) offer() {
+	for range w.roles {
+		w.turn = (w.turn + 1) % len(w.roles)
+		if s := &w.stations[w.roles[w.turn].station]; len(s.free) > 0 {
+			w.serve(s, classReport)
+			return
+		}
 	}
 }
 
 // managed is a manager's job done.
-func (w *world) managed(n *machine, worker int32) {
+func (w *world) managed(n *machine, worker uint16) {
 	s := &w.stations[n.station]
 	t := s.working[worker]
 	s.free = append(s.free, worker)
@@ -166,7 +199,7 @@ func (w *world) oldest(ilm int) (at float64, ok bool) {
 	}
 	s := &w.stations[w.roles[ilm].station]
 	for worker := range s.working {
-		if !slices.Contains(s.free, int32(worker)) {
+		if !slices.Contains(s.free, uint16(worker)) {
 			see(&s.working[worker].report)
 		}
 	}

@@ -21,14 +21,21 @@ type Policy struct {
 	// free: what it does costs the ILMs nothing; for bounds of what can be
 	// reached.
 	free bool
+	// pull: ILMs take reports from one queue, each when it has room.
+	pull bool
 }
 
 // Policies lists what can be simulated.
 func Policies() []Policy {
 	return []Policy{
-		{Name: "static", About: "nothing ever moves", start: stateless(func(*world) {})},
+		{Name: "static", About: "nothing ever moves", start: stateless(nothing)},
 		{Name: "paper", About: "the rule of document 001, as the daemons run it", start: paper},
 		{Name: "relocate", About: "an ILM goes where factor times less is going on, told by reports and one probe", start: stateless(relocateRoles)},
+		{Name: "static-hash", About: "leaves placed by a hash", start: stateless(nothing), place: hashed},
+		{Name: "bounded-hash", About: "consistent hashing, none above 1.1 times the mean", start: stateless(nothing), place: boundedHashed},
+		{Name: "gnmic", About: "counts of leaves kept within one of each other", start: stateless(leastTargets)},
+		{Name: "zabbix", About: "counts evened out when long far off the mean, as in a proxy group", start: proxyGroup},
+		{Name: "pull", About: "one queue of reports for all ILMs, as LibreNMS' pollers have of devices", start: stateless(nothing), pull: true},
 		{Name: "oracle-balance", About: "bound: leaves shared out by the load of this moment, hosts as they are, for free", start: stateless(shareOut), free: true},
 		{Name: "oracle-relocate", About: "bound: ILMs on the idlest hosts of this moment, leaves shared out, for free", start: stateless(bestHosts), free: true},
 	}
@@ -50,6 +57,9 @@ func PolicyByName(name string) (Policy, error) {
 func stateless(decide func(*world)) func(*scenario.Parameters) func(*world) {
 	return func(*scenario.Parameters) func(*world) { return decide }
 }
+
+// nothing is what a policy does that leaves all as it is.
+func nothing(*world) {}
 
 // intensity is how much slower than on an idle host of speed 1 a manager's
 // next job would be on one with so many computing jobs.

@@ -29,13 +29,13 @@ type recorder struct {
 
 	// By ILM and interval: the temperature; not a number if the ILM was not
 	// active or no report left it or should have.
-	temperatures [][]float64
+	temperatures [][]float32
 }
 
 // computed notes a computing job that is done.
 func (rec *recorder) computed(now float64, j *job) {
 	if now >= rec.from {
-		rec.slowdown.add((now - j.start) / j.demand)
+		rec.slowdown.add((now - j.start) / float64(j.demand))
 	}
 }
 
@@ -63,7 +63,7 @@ func (rec *recorder) transformed(now float64, kind reconfig.Kind, nodes int) {
 
 // interval notes an ILM's temperature at the end of one.
 func (rec *recorder) interval(ilm int, t float64) {
-	rec.temperatures[ilm] = append(rec.temperatures[ilm], t)
+	rec.temperatures[ilm] = append(rec.temperatures[ilm], float32(t))
 }
 
 // above is the share of intervals with a temperature above a limit, and how
@@ -73,8 +73,8 @@ func (rec *recorder) above(limit float64) (share, perVisit float64) {
 	for _, ilm := range rec.temperatures {
 		before := false
 		for _, t := range ilm {
-			is := t > limit // false for what is not a number
-			if !math.IsNaN(t) {
+			is := float64(t) > limit // false for what is not a number
+			if !math.IsNaN(float64(t)) {
 				all++
 			}
 			if is {

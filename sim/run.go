@@ -76,7 +76,7 @@ func (w *world) result() *Run {
 	var all []float64
 	for _, ilm := range rec.temperatures {
 		for _, t := range ilm {
-			if !math.IsNaN(t) {
+			if t := float64(t); !math.IsNaN(t) {
 				all = append(all, t)
 			}
 		}

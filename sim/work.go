@@ -7,17 +7,16 @@ import (
 )
 
 // begin puts a job into a node's CPU. Class says which lanes may hold its end.
-func (w *world) begin(node int32, j job, class int) {
+func (w *world) begin(node int32, demand float64, j job, class int) {
 	n := &w.nodes[node]
-	n.enter(w.now, j)
-	w.watch(node, n, class)
+	n.enter(w.now, demand, j)
+	w.watch(node, n, n.done(), class)
 }
 
 // watch sees to it that the node is looked at no later than its next job
-// ends. To look too early costs a look; so when jobs only get later, because
+// ends, at. To look too early costs a look; so when jobs only get later, because
 // others come in, nothing needs to be moved.
-func (w *world) watch(node int32, n *machine, class int) {
-	at := n.done()
+func (w *world) watch(node int32, n *machine, at float64, class int) {
 	if at >= min(n.look, n.glance) {
 		return
 	}
@@ -61,11 +60,12 @@ func (w *world) glanceAt(slot int) {
 
 // finish lets go of the jobs that have ended.
 func (w *world) finish(node int32, n *machine) {
-	for n.done() <= w.now {
+	at := n.done()
+	for ; at <= w.now; at = n.done() {
 		j := n.leave(w.now)
 		w.happened(key{At: w.now, Rank: heap.Rank(kindDone, uint32(node))}, &j)
 		if j.kind != jobNCS {
-			n.monitored += j.demand
+			n.monitored += float64(j.demand)
 		}
 		switch j.kind {
 		case jobNCS:
@@ -79,7 +79,7 @@ func (w *world) finish(node int32, n *machine) {
 			w.managed(n, j.worker)
 		}
 	}
-	w.watch(node, n, noLane)
+	w.watch(node, n, at, noLane)
 }
 
 // arriveNCS brings in a computing job.
@@ -89,13 +89,13 @@ func (w *world) arriveNCS(k key) {
 	a := &w.arrivals[node]
 	w.heap.Set(w.slotNCS(node), key{At: w.now + w.gaps.draw(&a.gaps), Rank: k.Rank})
 	w.nodes[node].count(w.now, 1)
-	w.begin(node, job{kind: jobNCS, demand: w.demands.draw(&a.demands)}, noLane)
+	w.begin(node, w.demands.draw(&a.demands), job{kind: jobNCS}, noLane)
 }
 
 // agent has one node's agent do its work.
 func (w *world) agent(k key) {
 	w.happened(k, nil)
-	w.begin(int32(k.ID()), job{kind: jobAgent, demand: w.AgentCost}, classAgent)
+	w.begin(int32(k.ID()), w.AgentCost, job{kind: jobAgent}, classAgent)
 	w.agents.advance(len(w.phases))
 	w.nextAgent()
 }
@@ -136,7 +136,7 @@ func (w *world) ask(node int32) {
 	}
 	l.out, l.asked, l.askedSum = true, w.now, sum
 	l.askedBy, l.askedAt = l.role, w.roles[l.role].station
-	w.begin(node, job{kind: jobPoll, demand: w.PollCost}, classPoll)
+	w.begin(node, w.PollCost, job{kind: jobPoll}, classPoll)
 }
 
 // queue puts an event into a lane, whose slot is given.

@@ -121,8 +121,11 @@ type world struct {
 	lightest float64     // the least intensity that any host can have
 	ranked   []candidate // room for shortList
 	policy   func(*world)
-	free     bool     // what the policy does costs nothing
-	dice     rand.PCG // the policy's
+	free     bool       // what the policy does costs nothing
+	pull     bool       // reports wait in pool
+	pool     ring[task] // and not at ILMs
+	turn     int        // of the ILM that is asked first whether it has room
+	dice     rand.PCG   // the policy's
 	rec      recorder
 }
 
@@ -170,7 +173,7 @@ func (w *world) tlm() int32          { return int32(len(w.nodes) - 1) }
 // newWorld sets up a run. The parameters must be valid.
 func newWorld(p *scenario.Parameters, policy Policy) *world {
 	hosts := p.Leaves + p.ILMs
-	w := &world{Parameters: *p, policy: policy.start(p), free: policy.free, depth: laneDepth, dice: stream(p.Seed, 0, forPolicy)}
+	w := &world{Parameters: *p, policy: policy.start(p), free: policy.free, pull: policy.pull, depth: laneDepth, dice: stream(p.Seed, 0, forPolicy)}
 	w.nodes = make([]machine, hosts+1)
 	w.heap = heap.New[float64](slotNodes + 2*len(w.nodes))
 	// Most CPUs never hold more jobs than these: one piece of memory for all.
@@ -189,7 +192,7 @@ func newWorld(p *scenario.Parameters, policy Policy) *world {
 		}
 	}
 	w.ranked = make([]candidate, 0, shortList)
-	w.rec = recorder{from: p.Warmup, did: make(map[reconfig.Kind]int), temperatures: make([][]float64, p.ILMs)}
+	w.rec = recorder{from: p.Warmup, did: make(map[reconfig.Kind]int), temperatures: make([][]float32, p.ILMs)}
 	// Validated with the parameters.
 	w.formula, _ = temperature.Linear(p.A, p.B)
 	w.startNCS(hosts)

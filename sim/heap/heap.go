@@ -1,5 +1,7 @@
 package heap
 
+import "slices"
+
 // Time is what events are ordered by first. A time that is not a number must
 // not get in: it has no place in any order.
 type Time interface{ ~int64 | ~float64 }
@@ -40,15 +42,15 @@ const arity = 4
 
 // New gives a heap with slots 0 to slots-1, none of them pending.
 func New[T Time](slots int) *Heap[T] {
-	h := &Heap[T]{entries: make([]entry[T], 0, slots)}
+	h := new(Heap[T])
 	h.Grow(slots)
 	return h
 }
 
 // Grow gives the heap at least so many slots.
 func (h *Heap[T]) Grow(slots int) {
-	for len(h.at) < slots {
-		h.at = append(h.at, -1)
+	if n := slots - len(h.at); n > 0 {
+		h.at = append(h.at, slices.Repeat([]int32{-1}, n)...)
 	}
 }
 
@@ -131,17 +133,18 @@ func (h *Heap[T]) down(i int, e entry[T]) {
 		if first >= len(h.entries) {
 			break
 		}
-		least := first
-		for c := first + 1; c < min(first+arity, len(h.entries)); c++ {
-			if h.entries[c].key.Before(h.entries[least].key) {
-				least = c
+		children := h.entries[first:min(first+arity, len(h.entries))]
+		least, key := 0, children[0].key
+		for c := 1; c < len(children); c++ {
+			if k := children[c].key; k.Before(key) {
+				least, key = c, k
 			}
 		}
-		if !h.entries[least].key.Before(e.key) {
+		if !key.Before(e.key) {
 			break
 		}
-		h.place(i, h.entries[least])
-		i = least
+		h.place(i, children[least])
+		i = first + least
 	}
 	h.place(i, e)
 }
