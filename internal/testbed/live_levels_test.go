@@ -56,6 +56,8 @@ func storyOfLevels(t *testing.T, n, candidates, devices int) {
 	took := eventually(t, levelsPatience, "three levels form", tr.deep(2, all...))
 	t.Logf("three levels formed after %v", took.Round(time.Millisecond))
 	tr.showsDepth(t)
+	tr.rulesHold(t)
+	tr.tellsEvents(t)
 	s := &levelStory{tree: tr, t: t, all: all, excuses: make(map[mib.NodeID][]pause)}
 
 	m := s.see().managers(1)[0]
@@ -76,6 +78,7 @@ func storyOfLevels(t *testing.T, n, candidates, devices int) {
 	tr.start("tlm", m)
 	s.excuse(m, from)
 	s.back("the TLM and a middle one restart", "")
+	tr.rulesLast(t)
 	s.judge()
 }
 
