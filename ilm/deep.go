@@ -19,7 +19,9 @@ func (m *Manager) keepManagers(ctx context.Context) {
 	if err != nil {
 		m.log.Error("what this node kept as a manager of ILMs cannot be read", "err", err)
 	}
-	begun := len(state.Nodes) > 0
+	// Rows that are at ILMs below have to come home even if what was decided
+	// about them is lost.
+	begun := len(state.Nodes) > 0 || m.host.Away()
 	for ctx.Err() == nil {
 		told, active := m.host.Told()
 		self := m.cfg.Node.Identity()

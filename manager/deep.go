@@ -79,6 +79,13 @@ func (h *Host) Told() (reconfig.IlmSettings, bool) {
 	return h.list.Settings(), h.list.Active()
 }
 
+// Away reports whether nodes of the list are at managers below.
+func (h *Host) Away() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.list.Away()
+}
+
 // below is a node as the engine of a Deep knows it; zero without one. h.mu is
 // not held.
 func (h *Host) below(id mib.NodeID) reconfig.Node {

@@ -46,6 +46,7 @@ func (h *Host) Report(rows []mib.NodeID, full bool) reconfig.Report {
 		Intrusion:   m.Intrusion,
 		Utilisation: m.Utilisation,
 		Digest:      h.list.Digest(),
+		Subtree:     h.list.Census(),
 		Log:         h.list.Log().Head(),
 		Lease:       lease,
 		Capacity:    h.cfg.Capacity,

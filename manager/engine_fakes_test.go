@@ -66,6 +66,7 @@ func (a *fakeAgent) putReport(r reconfig.Report) {
 	a.putScalar(mib.SimoneIlmLogHead, mib.Gauge(r.Log.Seq))
 	a.putScalar(mib.SimoneIlmLease, mib.Millis(r.Lease))
 	a.putScalar(mib.SimoneIlmCapacity, mib.Unsigned(r.Capacity))
+	a.putScalar(mib.SimoneIlmSubtreeDigest, mib.Octets(r.Subtree.Append(nil)))
 }
 
 func (a *fakeAgent) putRow(r reconfig.RowReport) {

@@ -44,8 +44,9 @@ type Below interface {
 	// GlobalLatency is the mean of the ILMs' mean latencies; false if there
 	// are no ILMs.
 	GlobalLatency() (time.Duration, bool)
-	// Digest sums up the support lists of the ILMs below.
-	Digest() mib.Digest
+	// Census sums up the nodes that are polled by ILMs below, as far as those
+	// have lately answered.
+	Census() mib.Digest
 	// LastRound is when the last round was completed; 0: never.
 	LastRound() reconfig.Instant
 	// Trigger asks for a round now and returns at once.

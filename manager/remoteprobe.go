@@ -40,6 +40,7 @@ func summaryObjects() []mib.OID {
 		mib.SimoneIlmLogHead,
 		mib.SimoneIlmLease,
 		mib.SimoneIlmCapacity,
+		mib.SimoneIlmSubtreeDigest,
 	}
 }
 
@@ -181,5 +182,6 @@ func parseSummary(response mib.Response) (reconfig.Report, error) {
 	r.Log.Seq = f.gauge()
 	r.Lease = time.Duration(f.gauge()) * time.Millisecond
 	r.Capacity = int(f.gauge())
+	r.Subtree = fieldOf(&f, mib.ParseDigest)
 	return r, f.err
 }

@@ -134,16 +134,16 @@ func (h *Host) operStatus() mib.IlmStatus {
 	return mib.IlmUp
 }
 
-// subtreeDigest adds up this list and those below.
+// subtreeDigest adds up the nodes that are polled here and below.
 func (h *Host) subtreeDigest() mib.Digest {
-	var below mib.Digest
+	var sum mib.Digest
 	if b := h.engine(); b != nil {
-		below = b.Digest()
+		sum = b.Census()
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	d := h.list.Digest()
-	return mib.Digest{Count: d.Count + below.Count, XOR: d.XOR ^ below.XOR}
+	sum.Merge(h.list.Census())
+	return sum
 }
 
 // engine is what is below this manager, if anything is. h.mu is not held.

@@ -120,14 +120,10 @@ func (c *Conductor) GlobalLatency() (time.Duration, bool) {
 	return sum / time.Duration(n), true
 }
 
-// Digest sums up the support lists of the children, as last read.
-func (c *Conductor) Digest() mib.Digest {
-	var sum mib.Digest
-	for _, child := range c.Children() {
-		sum.Count += child.Report.Digest.Count
-		sum.XOR ^= child.Report.Digest.XOR
-	}
-	return sum
+// Census sums up the nodes that are polled below the children that have lately
+// answered.
+func (c *Conductor) Census() mib.Digest {
+	return reconfig.Census(c.Children(), c.Settings(), c.cfg.Clock.Now())
 }
 
 // LastRound is when the last round was completed; 0: never.

@@ -227,6 +227,15 @@ func (d *Digest) Add(n NodeID, e Epoch) { d.Count++; d.toggle(n, e) }
 // Remove takes a row out of the digest that Add put in.
 func (d *Digest) Remove(n NodeID, e Epoch) { d.Count--; d.toggle(n, e) }
 
+// AddNode takes a node into a digest of nodes, whatever their epochs.
+func (d *Digest) AddNode(n NodeID) { d.Add(n, Epoch{}) }
+
+// RemoveNode takes a node out of it.
+func (d *Digest) RemoveNode(n NodeID) { d.Remove(n, Epoch{}) }
+
+// Merge takes the rows or nodes of another digest into this one.
+func (d *Digest) Merge(o Digest) { d.Count, d.XOR = d.Count+o.Count, d.XOR^o.XOR }
+
 // Append packs the digest.
 func (d Digest) Append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, d.Count)

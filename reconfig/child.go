@@ -44,6 +44,9 @@ type child struct {
 	missed    int
 	silent    bool
 	silentAt  Instant
+	astray    Instant // since when its subtree does not poll what it was given; 0: it does
+	strayed   bool    // people have been told
+	lastHead  Cursor  // of its log, at the report before the last
 
 	ackedSeq uint32 // acknowledged in the log's present incarnation
 	ackAt    Instant

@@ -38,6 +38,8 @@ type Engine struct {
 	formed     bool                        // the first ILMs have been promoted
 	formBy     Instant                     // until when nodes wait for ILMs that are being promoted
 	openedAt   map[mib.NodeID]Instant      // when a node's intent was opened
+	heardOf    map[mib.NodeID]Instant      // when a record of the node last came, with levels below
+	since      Instant                     // when this life began
 	committed  map[mib.NodeID]Instant      // when a node got its owner, for those whose earlier owners' rows are not gone
 	failing    map[mib.NodeID]bool         // as the logs say
 	searches   map[mib.NodeID]*search      // for who reaches a node that its owner does not
@@ -86,7 +88,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 		children: make(map[mib.NodeID]*child), owned: make(map[mib.NodeID]map[mib.NodeID]struct{}),
 		called: make(map[mib.NodeID]Instant), heirs: make(map[mib.NodeID][]mib.NodeID), heirsUntil: make(map[mib.NodeID]Instant),
 		failing: make(map[mib.NodeID]bool), quietUntil: make(map[mib.NodeID]Instant), spurned: make(map[mib.NodeID]Instant),
-		searches: make(map[mib.NodeID]*search), promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
+		searches: make(map[mib.NodeID]*search), heardOf: make(map[mib.NodeID]Instant), promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
 		wanted: make(map[mib.NodeID]struct{}), deeper: make(map[mib.NodeID]struct{}), open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
 		dirtyNodes: make(map[mib.NodeID]struct{}), dirtyLedgers: make(map[mib.NodeID]struct{}), dirtyCursors: make(map[mib.NodeID]struct{}),
 	}
@@ -293,7 +295,7 @@ func (e *Engine) touch(id mib.NodeID) { e.open[id] = struct{}{} }
 func (e *Engine) ownedBy(owner mib.NodeID) []mib.NodeID { return sortedKeys(e.owned[owner]) }
 
 func (e *Engine) restarted(ev Restarted) {
-	e.begun = true
+	e.begun, e.since = true, e.now
 	jump := uint32(1)
 	if ev.Restored {
 		jump = restoreJump
@@ -430,7 +432,7 @@ func (e *Engine) Children() []ChildStatus {
 		if c := e.children[id]; !c.self {
 			out = append(out, ChildStatus{
 				ID: id, Report: c.report, At: c.reportAt, Silent: c.silent,
-				Retiring: e.state.Nodes[id].Retiring, Ready: e.ready(c), Nodes: len(e.owned[id]),
+				Lost: c.lost, Retiring: e.state.Nodes[id].Retiring, Ready: e.ready(c), Nodes: len(e.owned[id]),
 			})
 		}
 	}
@@ -455,6 +457,7 @@ type ChildStatus struct {
 	Report   Report  // the last
 	At       Instant // of the last report; 0: none yet
 	Silent   bool
+	Lost     bool // a manager with a newer grant has it
 	Retiring bool
 	Ready    bool // claimed, read and active: it can be given nodes
 	Nodes    int  // that it owns

@@ -154,7 +154,8 @@ type Report struct {
 	Intrusion   float64 // percent
 	Utilisation float64 // 0..1
 	Digest      mib.Digest
-	Log         Cursor // incarnation and head of its report log
+	Subtree     mib.Digest // of the nodes that it and the ILMs below it poll
+	Log         Cursor     // incarnation and head of its report log
 	Lease       time.Duration
 	Capacity    int // rows; 0: not said
 

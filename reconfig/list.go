@@ -73,6 +73,7 @@ type List struct {
 	queue  dueQueue
 	digest mib.Digest
 	inner  mib.Digest // of the rows that this manager polls itself, by inner epoch
+	polled mib.Digest // of the nodes that this manager polls itself
 	log    Log
 	edits  uint64 // counts changes of rows and trims of the log
 	// Counts of what was refused or passed over, for the MIB.
@@ -324,8 +325,16 @@ func (l *List) remove(id mib.NodeID, now Instant) {
 	l.log.add(mib.Record{Kind: mib.RecordRemoved, Node: id, Slot: e.next}, now)
 }
 
-// toggleInner takes a row into the digest of those polled here, or out of it.
+// toggleInner takes a row into the digests of those polled here, or out of
+// them.
 func (l *List) toggleInner(e *entry, in bool) {
+	switch {
+	case e.Away:
+	case in:
+		l.polled.AddNode(e.Row.Node)
+	default:
+		l.polled.RemoveNode(e.Row.Node)
+	}
 	switch {
 	case e.Away || e.Inner.IsZero():
 	case in:
@@ -368,6 +377,12 @@ func (l *List) Fence() mib.Fence { return l.state.Fence }
 
 // Digest sums up the list.
 func (l *List) Digest() mib.Digest { return l.digest }
+
+// Census sums up the nodes that this manager polls itself.
+func (l *List) Census() mib.Digest { return l.polled }
+
+// Away reports whether any node of the list is at a manager below.
+func (l *List) Away() bool { return int(l.polled.Count) < len(l.rows) }
 
 // Log is the list's report log.
 func (l *List) Log() *Log { return &l.log }

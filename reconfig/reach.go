@@ -55,7 +55,7 @@ func (e *Engine) seek() {
 			delete(e.searches, id)
 			continue
 		}
-		if left <= 0 || s.asking || e.now < s.at || n.Pinned || n.Wanted || n.Manager || n.Intent.Target != 0 ||
+		if left <= 0 || s.asking || e.now < s.at || n.Pinned || n.Wanted || n.manages() || n.Intent.Target != 0 ||
 			n.Owner == e.state.Meta.Self || e.gone(n.Owner) {
 			continue
 		}

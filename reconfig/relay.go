@@ -62,6 +62,9 @@ func (e *Engine) relay(c *child, ev LogRead) {
 // heard takes what a record says besides a sample's values.
 func (e *Engine) heard(c *child, r *mib.Record) {
 	owned := e.state.Nodes[r.Node].Owner == c.id
+	if owned && e.settings.Levels > 0 {
+		e.heardOf[r.Node] = e.now
+	}
 	switch r.Kind {
 	case mib.RecordSample, mib.RecordBack:
 		delete(e.failing, r.Node)

@@ -80,6 +80,7 @@ func (e *Engine) reported(ev ChildReported) {
 	}
 	rows := r.Rows
 	r.Rows = nil
+	c.lastHead = c.report.Log
 	c.report, c.reportAt = r, e.now
 	if !current {
 		if c.full {
@@ -97,7 +98,9 @@ func (e *Engine) reported(ev ChildReported) {
 		if !r.Full { // else at the usual pace: somebody keeps changing it
 			c.probeAt = e.now
 		}
+		return
 	}
+	e.census(c)
 }
 
 // readWhole takes a child's whole list for what it has.

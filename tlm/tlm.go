@@ -151,7 +151,7 @@ type below struct{ m *Manager }
 var _ manager.Below = below{}
 
 func (b below) GlobalLatency() (time.Duration, bool) { return b.m.conductor.GlobalLatency() }
-func (b below) Digest() mib.Digest                   { return b.m.conductor.Digest() }
+func (b below) Census() mib.Digest                   { return b.m.conductor.Census() }
 func (b below) LastRound() reconfig.Instant          { return b.m.conductor.LastRound() }
 func (b below) Trigger()                             { b.m.conductor.Trigger() }
 

@@ -36,6 +36,7 @@ type DeepNode struct {
 	ID        mib.NodeID
 	Up        bool
 	Candidate bool
+	Stuck     bool                // its engine does nothing, and all else goes on
 	Cut       map[mib.NodeID]bool // no message passes between the two
 	List      *reconfig.List
 	Engine    *reconfig.Engine // nil: no managers below
@@ -160,7 +161,7 @@ func (d *Deep) deepen(n *DeepNode) {
 	}
 	told := n.List.Settings()
 	want := n.List.Active() && told.Levels > 0 && told.Below > 0
-	if n.Engine == nil && !want && len(n.Store.Nodes) == 0 {
+	if n.Engine == nil && !want && len(n.Store.Nodes) == 0 && !n.List.Away() {
 		return
 	}
 	s := told.Of(n.List.Active())
@@ -188,7 +189,7 @@ func (d *Deep) deepen(n *DeepNode) {
 }
 
 func (d *Deep) tell(m *DeepNode, ev reconfig.Event) {
-	if m.Engine == nil || !m.Up {
+	if m.Engine == nil || !m.Up || m.Stuck {
 		return
 	}
 	actions, err := m.Engine.Step(ev)
@@ -258,7 +259,7 @@ func (d *Deep) carryOut(m *DeepNode, a reconfig.Action) {
 			if c == m && m.Middle != nil {
 				r = m.Middle.Report(d.Now, a.Rows, a.Full)
 			} else {
-				r = deepReport(d.Now, c.List, a.Rows, a.Full)
+				r = deepReport(d.Now, c, a.Rows, a.Full)
 			}
 			return func(at reconfig.At) reconfig.Event {
 				return reconfig.ChildReported{At: at, Action: a.ID, Child: a.Child, Report: r}
@@ -274,9 +275,14 @@ func (d *Deep) carryOut(m *DeepNode, a reconfig.Action) {
 	}
 }
 
-func deepReport(now reconfig.Instant, l *reconfig.List, ids []mib.NodeID, full bool) reconfig.Report {
+func deepReport(now reconfig.Instant, n *DeepNode, ids []mib.NodeID, full bool) reconfig.Report {
+	l := n.List
+	subtree := l.Census()
+	if n.Engine != nil {
+		subtree.Merge(reconfig.Census(n.Engine.Children(), n.Engine.Settings(), now))
+	}
 	r := reconfig.Report{
-		Fence: l.Fence(), Active: l.Active(), Windows: 1, Temperature: 1, Weighted: 1, Digest: l.Digest(), Log: l.Log().Head(), Full: full,
+		Subtree: subtree, Fence: l.Fence(), Active: l.Active(), Windows: 1, Temperature: 1, Weighted: 1, Digest: l.Digest(), Log: l.Log().Head(), Full: full,
 	}
 	if full {
 		ids = nil

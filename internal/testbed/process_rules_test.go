@@ -109,7 +109,9 @@ func (tr *tree) tellsEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := func(manager, kind, node string) bool {
-		return slices.ContainsFunc(events, func(e ctl.Event) bool { return e.ManagerName == manager && e.Kind == kind && (node == "" || e.NodeName == node) })
+		return slices.ContainsFunc(events, func(e ctl.Event) bool {
+			return e.ManagerName == manager && e.Kind == kind && (node == "" || e.NodeName == node)
+		})
 	}
 	for _, b := range below {
 		if !told(m, "promote", b) {

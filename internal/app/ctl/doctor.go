@@ -77,6 +77,7 @@ func (c *client) examine(ctx context.Context, from endpoint) ([]Check, error) {
 	x.claims()
 	x.windows()
 	x.rules()
+	x.subtrees()
 	x.clocks()
 	x.coverage()
 	x.failing()
@@ -146,7 +147,7 @@ func (c *client) visitManager(ctx context.Context, tlm station, m Manager) visit
 	}
 	v.cells, v.err = c.group(ctx, at, append(settingsObjects(), mib.SimoneNodeId, mib.SimoneNodeRole, mib.SimoneNodeSoftware,
 		mib.SimoneIlmOperStatus, mib.SimoneIlmFence, mib.SimoneIlmLease, mib.SimoneIlmLastRound,
-		mib.SimoneIlmTriggerInterval, mib.SimoneIlmSupportCount, mib.SimoneIlmLogDropped, mib.SimoneIlmStaleFences)...)
+		mib.SimoneIlmTriggerInterval, mib.SimoneIlmSupportCount, mib.SimoneIlmSubtreeDigest, mib.SimoneIlmLogDropped, mib.SimoneIlmStaleFences)...)
 	if v.err != nil {
 		return v
 	}
@@ -276,6 +277,23 @@ func (x *examination) rules() {
 	}
 	x.judge("settings", Warn, wrong, "each manager tells the ILMs below it at once; if it stays so, look at the log of the manager above: is it refused?",
 		"every manager goes by %s", want)
+}
+
+// subtrees checks that what an ILM was given is polled by it or below it.
+func (x *examination) subtrees() {
+	var wrong []string
+	for _, v := range x.visits {
+		value, _ := v.value(mib.SimoneIlmSubtreeDigest)
+		sum, err := mib.ParseDigest(value.Bytes)
+		if v.err != nil || err != nil || v.ID == x.tlm.id || v.Status != mib.IlmUp.String() {
+			continue
+		}
+		if given := v.number(mib.SimoneIlmSupportCount); sum.Count < given {
+			wrong = append(wrong, fmt.Sprintf("%s was given %s, and %d are polled in its subtree", who(v.ID, v.Name), count(int(given), "node"), sum.Count))
+		}
+	}
+	x.judge("subtrees", Warn, wrong, "nodes that move are missing for moments; if it stays so the manager above gives them to others: look at simonectl events",
+		"what ILMs were given is polled below them")
 }
 
 // skewLimit is how much a clock may be off before event times mislead.

@@ -90,6 +90,7 @@ func TestDoctor(t *testing.T) {
 		}, "coverage", Warn, "17 of 18 nodes have a recent sample"},
 		{"Settings", func(f *fleet) { f.c.put(mib.SimonePolicy, mib.Text("balance")) }, "settings", Warn, "ilm-c (6) goes by policy balance"},
 		{"LowerILMFromHere", func(f *fleet) { f.c.stop() }, "ILMs from here", Fail, "ilm-c (6): nobody answers at " + ilmCAt},
+		{"Subtree", func(f *fleet) { f.a.put(mib.SimoneIlmSubtreeDigest, mib.Octets(mib.Digest{Count: 1}.Append(nil))) }, "subtrees", Warn, "ilm-a (2) was given 2 nodes, and 1 are polled in its subtree"},
 		{"Store", func(f *fleet) {
 			t := f.tlm.table(mib.SimoneEventEntry)
 			t.mu.Lock()

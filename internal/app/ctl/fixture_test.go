@@ -247,7 +247,7 @@ func (a *agent) manages(parent mib.NodeID) {
 		mib.SimoneIlmLease, mib.Gauge(400), mib.SimoneIlmLastRound, mib.Gauge(800),
 		mib.SimoneIlmTriggerInterval, mib.Gauge(1000), mib.SimoneIlmSupportCount, mib.Gauge(2),
 		mib.SimoneIlmLogDropped, mib.Counter32(0), mib.SimoneIlmStaleFences, mib.Counter32(0), mib.SimoneIlmError, mib.Text(""),
-		mib.SimoneTemperatureNow, mib.Decimal(3.5), mib.SimoneTemperatureWeighted, mib.Decimal(1.75), mib.SimoneIntrusion, mib.Hundredths(1.25),
+		mib.SimoneIlmSubtreeDigest, mib.Octets(mib.Digest{Count: 3}.Append(nil)), mib.SimoneTemperatureNow, mib.Decimal(3.5), mib.SimoneTemperatureWeighted, mib.Decimal(1.75), mib.SimoneIntrusion, mib.Hundredths(1.25),
 		mib.SimoneUtilisation, mib.Hundredths(12.5), mib.SimoneLatencyMean, mib.Gauge(3500))
 }
 
