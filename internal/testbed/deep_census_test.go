@@ -71,7 +71,9 @@ func TestStuckEngineIsNoticedAbove(t *testing.T) {
 // was: level by level the rows are found and put right, without the sum.
 func TestMiddleLosesWhatItKept(t *testing.T) {
 	for name, harm := range map[string]func(m, old *DeepNode){
-		"all":       func(m, _ *DeepNode) { m.Durable, m.Store = reconfig.ListState{}, reconfig.State{Meta: reconfig.Meta{Self: m.ID}} },
+		"all": func(m, _ *DeepNode) {
+			m.Durable, m.Store = reconfig.ListState{}, reconfig.State{Meta: reconfig.Meta{Self: m.ID}}
+		},
 		"engine":    func(m, _ *DeepNode) { m.Store = reconfig.State{Meta: reconfig.Meta{Self: m.ID}} },
 		"list":      func(m, _ *DeepNode) { m.Durable = reconfig.ListState{} },
 		"restored":  func(m, old *DeepNode) { m.Durable, m.Store = old.Durable, cloneStore(old.Store) },
