@@ -11,6 +11,7 @@ BENCH     = .
 BENCHTIME = 1s
 FUZZTIME  = 10s
 FUZZ      =
+SEEDS     = 8
 ARGS      =
 
 # The net-snmp tools write to their persistent directory, in the user's home if
@@ -27,7 +28,7 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test tools check race bench fuzz mibs clean
+.PHONY: help build demo test tools check race bench fuzz mibs evaluation clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +61,11 @@ fuzz: ## every fuzz target for FUZZTIME (10s); FUZZ=ParseApply for some
 
 mibs: ## base MIB modules into mib/base, so that net-snmp's tools know names
 	@scripts/mibs.sh
+
+evaluation: build ## document 001's section 5 by simulation, into bin/evaluation; SEEDS=8, goes on where it was
+	go test ./sim -run Acceptance -timeout 0 -v -sim.seeds=$(SEEDS)
+	bin/simonectl sim sweep --evaluation --seeds $(SEEDS) --out bin/evaluation >bin/evaluation.txt
+	bin/simonectl sim report bin/evaluation --seeds $(SEEDS)
 
 clean: ## takes away what was built
 	rm -rf bin

@@ -58,19 +58,19 @@ func TestAcceptance(t *testing.T) {
 			s := value(t, tc.change)
 			if static == nil {
 				static = s
-				if visit := s.Value("hot_visit"); visit < 17 || visit > 20 {
+				if visit := s.Estimate("hot_visit").Mean; visit < 17 || visit > 20 {
 					t.Errorf("a visit to the hot zone takes %.1f triggers, want 17 to 20", visit)
 				}
 			}
-			g := s.Value("G")
-			fmt.Printf("%-22s G %5.2f ± %.2f, want %5.2f; jobs %.2f, p95 %.1f, hot %.2f %%, %.1f triggers, moves/h %.0f, slowdown %.3f\n", tc.name, g, s.Estimates[0].CI, tc.want,
-				s.Value("job_weighted_mean"), s.Value("p95"), s.Value("hot_percent"), s.Value("hot_visit"), s.Value("moves_per_hour"), s.Value("ncs_slowdown"))
+			g := s.Estimate("G").Mean
+			fmt.Printf("%-22s G %5.2f ± %.2f, want %5.2f; jobs %.2f, p95 %.1f, hot %.2f %%, %.1f triggers, moves/h %.0f, slowdown %.3f\n", tc.name, g, s.Estimate("G").CI, tc.want,
+				s.Estimate("job_weighted_mean").Mean, s.Estimate("p95").Mean, s.Estimate("hot_percent").Mean, s.Estimate("hot_visit").Mean, s.Estimate("moves_per_hour").Mean, s.Estimate("ncs_slowdown").Mean)
 			if !(math.Abs(g-tc.want) <= tc.within) {
 				t.Errorf("G is %.2f, want %.2f ± %.2f", g, tc.want, tc.within)
 			}
 			if tc.name == "split 5" || tc.name == "trigger 25" {
-				if !(g > static.Value("G")) {
-					t.Errorf("G is %.2f, want worse than static's %.2f", g, static.Value("G"))
+				if !(g > static.Estimate("G").Mean) {
+					t.Errorf("G is %.2f, want worse than static's %.2f", g, static.Estimate("G").Mean)
 				}
 			}
 		})

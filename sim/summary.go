@@ -1,13 +1,12 @@
 package sim
 
 import (
-	"bytes"
-	"encoding/json"
 	"maps"
 	"math"
 	"slices"
 
-	"simone/reconfig"
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Measure is one thing that runs are judged by.
@@ -15,36 +14,56 @@ type Measure struct {
 	Key   string // in JSON; its interval is Key_ci
 	Unit  string
 	About string
-	of    func(r, static *Run) float64
+	of    func(r *Run, static float64) float64 // static: G of the static scheme
 }
 
 // Measures lists them, in the order of reports.
 func Measures() []Measure {
 	return []Measure{
-		{"G", "stu", "mean temperature over ILMs and triggers", func(r, _ *Run) float64 { return r.G }},
-		{"G_static", "stu", "that of the static scheme, same seeds", func(_, s *Run) float64 { return s.G }},
-		{"global_latency", "stu", "mean over ILMs of their mean latencies", func(r, _ *Run) float64 { return r.ILMMean }},
-		{"job_weighted_mean", "stu", "mean latency over reports", func(r, _ *Run) float64 { return r.JobMean }},
-		{"p95", "stu", "95th percentile of temperatures", func(r, _ *Run) float64 { return r.P95 }},
-		{"deviation", "stu", "standard deviation of mean latencies between ILMs", func(r, _ *Run) float64 { return r.Deviation }},
-		{"hot_percent", "%", "of triggers with T > 1.2 x G_static", func(r, s *Run) float64 { share, _ := r.Hot(s.G); return 100 * share }},
-		{"hot_percent_own", "%", "of triggers with T > 1.2 x G", func(r, _ *Run) float64 { share, _ := r.Hot(r.G); return 100 * share }},
-		{"hot_visit", "triggers", "that an ILM stays hot in a row", func(r, s *Run) float64 { _, visit := r.Hot(s.G); return visit }},
-		{"moves_per_hour", "nodes", "that change their ILM, or their ILM its host", func(r, _ *Run) float64 { return r.MovesPerHour }},
+		{"G", "stu", "mean temperature over ILMs and triggers", func(r *Run, _ float64) float64 { return r.G }},
+		{"G_static", "stu", "that of the static scheme, same seeds", func(_ *Run, static float64) float64 { return static }},
+		{"global_latency", "stu", "mean over ILMs of their mean latencies", func(r *Run, _ float64) float64 { return r.ILMMean }},
+		{"job_weighted_mean", "stu", "mean latency over reports", func(r *Run, _ float64) float64 { return r.JobMean }},
+		{"p95", "stu", "95th percentile of temperatures", func(r *Run, _ float64) float64 { return r.P95 }},
+		{"deviation", "stu", "standard deviation of mean latencies between ILMs", func(r *Run, _ float64) float64 { return r.Deviation }},
+		{"hot_percent", "%", "of triggers with T > 1.2 x G_static", func(r *Run, static float64) float64 { share, _ := r.Hot(static); return 100 * share }},
+		{"hot_percent_own", "%", "of triggers with T > 1.2 x G", func(r *Run, _ float64) float64 { share, _ := r.Hot(r.G); return 100 * share }},
+		{"hot_visit", "triggers", "that an ILM stays hot in a row", func(r *Run, static float64) float64 { _, visit := r.Hot(static); return visit }},
+		{"moves_per_hour", "nodes", "that change their ILM, or their ILM its host", func(r *Run, _ float64) float64 { return r.MovesPerHour }},
 		{"transformations_per_hour", "", "of all kinds", (*Run).transformations},
-		{"ilms_mean", "", "active ILMs", func(r, _ *Run) float64 { return r.ILMs }},
-		{"skipped_polls", "", "for the last report was still being worked off", func(r, _ *Run) float64 { return r.Skipped }},
-		{"ncs_slowdown", "x", "computing jobs' time in the CPU to their demand", func(r, _ *Run) float64 { return r.NCSSlowdown }},
-		{"tlm_latency", "stu", "mean time of a report at the TLM", func(r, _ *Run) float64 { return r.TLMLatency }},
-		{"events_per_second", "", "simulated by one core", func(r, _ *Run) float64 { return float64(r.Events) / r.Seconds }},
+		{"ilms_mean", "", "active ILMs", func(r *Run, _ float64) float64 { return r.ILMs }},
+		{"skipped_polls", "", "for the last report was still being worked off", func(r *Run, _ float64) float64 { return r.Skipped }},
+		{"ncs_slowdown", "x", "computing jobs' time in the CPU to their demand", func(r *Run, _ float64) float64 { return r.NCSSlowdown }},
+		{"tlm_latency", "stu", "mean time of a report at the TLM", func(r *Run, _ float64) float64 { return r.TLMLatency }},
+		{"events_per_second", "", "simulated by one core", func(r *Run, _ float64) float64 { return float64(r.Events) / r.Seconds }},
 	}
 }
 
-func (r *Run) transformations(*Run) (sum float64) {
+func (r *Run) transformations(float64) (sum float64) {
 	for _, kind := range slices.Sorted(maps.Keys(r.PerHour)) {
 		sum += r.PerHour[kind]
 	}
 	return sum
+}
+
+// Outcome is what one run came to, by the keys of Measures.
+type Outcome struct {
+	Seed    int
+	Events  uint64
+	Values  map[string]float64 // not a number where there is nothing to measure
+	PerHour map[string]float64 // transformations, by kind
+}
+
+// outcome judges a run beside the static scheme's G with the same seed.
+func (r *Run) outcome(static float64) Outcome {
+	o := Outcome{Seed: r.Seed, Events: r.Events, Values: make(map[string]float64), PerHour: make(map[string]float64)}
+	for _, m := range Measures() {
+		o.Values[m.Key] = m.of(r, static)
+	}
+	for kind, n := range r.PerHour {
+		o.PerHour[kind.String()] = n
+	}
+	return o
 }
 
 // Estimate is a measure over several seeds: the mean and half the width of
@@ -58,98 +77,56 @@ type Estimate struct {
 type Summary struct {
 	Policy    string
 	Estimates []Estimate
-	PerHour   map[reconfig.Kind]float64 // transformations
-	Runs      []*Run                    // by seed
-	static    []*Run
+	PerHour   map[string]float64 // transformations, by kind
+	Outcomes  []Outcome          // by seed
 }
 
-func summarise(policy string, runs, static []*Run) *Summary {
-	s := &Summary{Policy: policy, Runs: runs, static: static, PerHour: make(map[reconfig.Kind]float64)}
+// Summarise takes means over the outcomes of one scenario.
+func Summarise(policy string, outcomes []Outcome) *Summary {
+	s := &Summary{Policy: policy, Outcomes: outcomes, PerHour: make(map[string]float64)}
 	for _, m := range Measures() {
-		each := make([]float64, len(runs))
-		for i, r := range runs {
-			each[i] = m.of(r, static[i])
-		}
 		e := Estimate{Measure: m}
-		e.Mean, e.CI = interval95(each)
+		e.Mean, e.CI = Interval95(s.Values(m.Key))
 		s.Estimates = append(s.Estimates, e)
 	}
-	for _, r := range runs {
-		for kind, n := range r.PerHour {
-			s.PerHour[kind] += n / float64(len(runs))
+	for _, o := range outcomes {
+		for kind, n := range o.PerHour {
+			s.PerHour[kind] += n / float64(len(outcomes))
 		}
 	}
 	return s
 }
 
-// Value is the mean of a measure by its key; not a number if there is none.
-func (s *Summary) Value(key string) float64 {
-	for _, e := range s.Estimates {
-		if e.Key == key {
-			return e.Mean
+// Values are a measure's, by seed.
+func (s *Summary) Values(key string) []float64 {
+	values := make([]float64, len(s.Outcomes))
+	for i, o := range s.Outcomes {
+		values[i] = o.Values[key]
+	}
+	return values
+}
+
+// Estimate is that of a measure by its key; there must be such a measure.
+func (s *Summary) Estimate(key string) Estimate {
+	return s.Estimates[slices.IndexFunc(s.Estimates, func(e Estimate) bool { return e.Key == key })]
+}
+
+// Interval95 is the mean of those that are numbers, and half the width of its
+// 95 % confidence interval by Student's t; not a number where there is none.
+func Interval95(x []float64) (mean, half float64) {
+	var known []float64
+	for _, v := range x {
+		if !math.IsNaN(v) {
+			known = append(known, v)
 		}
 	}
-	return math.NaN()
+	switch n := float64(len(known)); n {
+	case 0:
+		return math.NaN(), math.NaN()
+	case 1:
+		return known[0], math.NaN()
+	default:
+		t := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(0.975)
+		return stat.Mean(known, nil), t * stat.StdDev(known, nil) / math.Sqrt(n)
+	}
 }
-
-// MarshalJSON writes one object: each measure with its interval, and the same
-// measures of every run. What is not a number is null.
-func (s *Summary) MarshalJSON() ([]byte, error) {
-	var o object
-	o.add("policy", s.Policy)
-	o.add("seeds", len(s.Runs))
-	for _, e := range s.Estimates {
-		o.add(e.Key, number(e.Mean))
-		o.add(e.Key+"_ci", number(e.CI))
-	}
-	byKind := make(map[string]float64)
-	for kind, n := range s.PerHour {
-		byKind[kind.String()] = n
-	}
-	o.add("transformations_per_hour_by_kind", byKind)
-	var runs []json.RawMessage
-	for i, r := range s.Runs {
-		var one object
-		one.add("seed", r.Seed)
-		for _, m := range Measures() {
-			one.add(m.Key, number(m.of(r, s.static[i])))
-		}
-		one.add("events", r.Events)
-		runs = append(runs, one.json())
-	}
-	o.add("runs", runs)
-	return o.json(), o.err
-}
-
-// number is a value that JSON may not know.
-type number float64
-
-// MarshalJSON implements json.Marshaler.
-func (n number) MarshalJSON() ([]byte, error) {
-	if f := float64(n); !math.IsNaN(f) && !math.IsInf(f, 0) {
-		return json.Marshal(f)
-	}
-	return []byte("null"), nil
-}
-
-// object is a JSON object with its keys in the order in which they came.
-type object struct {
-	text bytes.Buffer
-	err  error
-}
-
-func (o *object) add(key string, value any) {
-	b, err := json.Marshal(value)
-	if err != nil && o.err == nil {
-		o.err = err
-	}
-	if o.text.Len() > 0 {
-		o.text.WriteByte(',')
-	}
-	k, _ := json.Marshal(key) // text always can be
-	o.text.Write(k)
-	o.text.WriteByte(':')
-	o.text.Write(b)
-}
-
-func (o *object) json() []byte { return []byte("{" + o.text.String() + "}") }

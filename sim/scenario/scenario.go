@@ -15,74 +15,74 @@ import (
 type Parameters struct {
 	// Leaves is the number of polled nodes, ILMs that of the hosts that can
 	// manage them; a TLM comes on top.
-	Leaves int `yaml:"leaves"`
-	ILMs   int `yaml:"ilms"`
+	Leaves int `json:"leaves" yaml:"leaves"`
+	ILMs   int `json:"ilms" yaml:"ilms"`
 	// Seed is that of the first replication; the others follow it.
-	Seed int `yaml:"seed"`
+	Seed int `json:"seed" yaml:"seed"`
 	// End is when a run ends, Warmup from when on it is measured.
-	End    float64 `yaml:"end"`
-	Warmup float64 `yaml:"warmup"`
+	End    float64 `json:"end" yaml:"end"`
+	Warmup float64 `json:"warmup" yaml:"warmup"`
 
 	// Rho is the utilisation of each leaf and ILM host by the jobs of the
 	// network computing system; Mean their mean demand. Gaps between arrivals
 	// are Weibull with Shape (1: a Poisson process).
-	Rho   float64 `yaml:"rho"`
-	Mean  float64 `yaml:"mean"`
-	Shape float64 `yaml:"shape"`
+	Rho   float64 `json:"rho" yaml:"rho"`
+	Mean  float64 `json:"mean" yaml:"mean"`
+	Shape float64 `json:"shape" yaml:"shape"`
 	// Service is the law of their demands: pareto (bounded: exponent
 	// ParetoShape, its upper bound ParetoRatio times the lower), exponential
 	// or fixed.
-	Service     string  `yaml:"service"`
-	ParetoShape float64 `yaml:"pareto_shape"`
-	ParetoRatio float64 `yaml:"pareto_ratio"`
+	Service     string  `json:"service" yaml:"service"`
+	ParetoShape float64 `json:"pareto_shape" yaml:"pareto_shape"`
+	ParetoRatio float64 `json:"pareto_ratio" yaml:"pareto_ratio"`
 	// SpeedSigma spreads the speeds of leaves and ILM hosts: the standard
 	// deviation of their logarithm, the mean speed being 1. SpeedKnown says
 	// that leaves report their speeds, so that a policy can go by them.
-	SpeedSigma float64 `yaml:"speed_sigma"`
-	SpeedKnown bool    `yaml:"speed_known"`
+	SpeedSigma float64 `json:"speed_sigma" yaml:"speed_sigma"`
+	SpeedKnown bool    `json:"speed_known" yaml:"speed_known"`
 
 	// Poll is the period of polls (the paper's MPP), Stagger the share of it
 	// over which the polls of one period are spread.
-	Poll    float64 `yaml:"poll"`
-	Stagger Share   `yaml:"stagger"`
+	Poll    float64 `json:"poll" yaml:"poll"`
+	Stagger Share   `json:"stagger" yaml:"stagger"`
 	// The demands of a poll at the leaf, of its report at the ILM and at the
 	// TLM, and of each ILM's at the TLM once per trigger.
-	PollCost   float64 `yaml:"poll_cost"`
-	ReportCost float64 `yaml:"report_cost"`
-	TLMCost    float64 `yaml:"tlm_cost"`
-	TLMILMCost float64 `yaml:"tlm_ilm_cost"`
+	PollCost   float64 `json:"poll_cost" yaml:"poll_cost"`
+	ReportCost float64 `json:"report_cost" yaml:"report_cost"`
+	TLMCost    float64 `json:"tlm_cost" yaml:"tlm_cost"`
+	TLMILMCost float64 `json:"tlm_ilm_cost" yaml:"tlm_ilm_cost"`
 	// AgentPeriod and AgentCost are those of every node's agent; 0: none.
-	AgentPeriod float64 `yaml:"agent_period"`
-	AgentCost   float64 `yaml:"agent_cost"`
+	AgentPeriod float64 `json:"agent_period" yaml:"agent_period"`
+	AgentCost   float64 `json:"agent_cost" yaml:"agent_cost"`
 	// OutputCost is what the output queue takes for a report, Network how
 	// long it is under way then.
-	OutputCost float64 `yaml:"output_cost"`
-	Network    float64 `yaml:"network"`
+	OutputCost float64 `json:"output_cost" yaml:"output_cost"`
+	Network    float64 `json:"network" yaml:"network"`
 	// W is how many manager jobs of one host may be in its CPU at a time.
-	W int `yaml:"w"`
+	W int `json:"w" yaml:"w"`
 
 	// Policy decides at each Trigger; see sim.Policies.
-	Policy     string     `yaml:"policy"`
-	Trigger    float64    `yaml:"trigger"`
-	Thresholds Thresholds `yaml:"thresholds"`
+	Policy     string     `json:"policy" yaml:"policy"`
+	Trigger    float64    `json:"trigger" yaml:"trigger"`
+	Thresholds Thresholds `json:"thresholds" yaml:"thresholds"`
 	// MigrateTarget is idle (an inactive host if there is one) or coldest
 	// (the coldest active ILM), for policy paper.
-	MigrateTarget string `yaml:"migrate_target"`
+	MigrateTarget string `json:"migrate_target" yaml:"migrate_target"`
 	// A and B weigh intrusion and latency: T = A*I + B*L. Weighted has
 	// policies decide on the mean over the last windows by Weights, the
 	// newest first.
-	A        float64   `yaml:"a"`
-	B        float64   `yaml:"b"`
-	Weighted bool      `yaml:"weighted"`
-	Weights  []float64 `yaml:"weights"`
+	A        float64   `json:"a" yaml:"a"`
+	B        float64   `json:"b" yaml:"b"`
+	Weighted bool      `json:"weighted" yaml:"weighted"`
+	Weights  []float64 `json:"weights" yaml:"weights"`
 	// Factor is by how much lighter a host has to be for policy relocate.
-	Factor float64 `yaml:"factor"`
+	Factor float64 `json:"factor" yaml:"factor"`
 	// ReconfigCost and ReconfigNodeCost are the demand of a manager job for
 	// taking part in a reconfiguration, and for each node moved in or out;
 	// RoleStart is added where a host becomes an ILM.
-	ReconfigCost     float64 `yaml:"reconfig_cost"`
-	ReconfigNodeCost float64 `yaml:"reconfig_node_cost"`
-	RoleStart        float64 `yaml:"role_start"`
+	ReconfigCost     float64 `json:"reconfig_cost" yaml:"reconfig_cost"`
+	ReconfigNodeCost float64 `json:"reconfig_node_cost" yaml:"reconfig_node_cost"`
+	RoleStart        float64 `json:"role_start" yaml:"role_start"`
 }
 
 // Default is profile NCS-H: 1,024 leaves, 8 ILMs, half of every CPU taken by

@@ -40,6 +40,11 @@ func (t *Thresholds) UnmarshalText(text []byte) error {
 // Share is a part of a whole, 0 to 1; true stands for 1, false for 0.
 type Share float64
 
+// MarshalText implements encoding.TextMarshaler.
+func (s Share) MarshalText() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(s), 'g', -1, 64), nil
+}
+
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *Share) UnmarshalText(text []byte) error {
 	switch word := string(text); word {

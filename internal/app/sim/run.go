@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/goccy/go-yaml"
@@ -12,6 +13,7 @@ import (
 
 	"simone/internal/config"
 	"simone/sim"
+	"simone/sim/scenario"
 )
 
 const runLong = `Run simulates the scenario that CONFIG describes, once for each seed, and the
@@ -19,10 +21,45 @@ static scheme beside it, by which the hot zone is defined. Means come with 95 %
 confidence intervals. Without CONFIG all keys have their defaults, profile NCS-H
 of document 001; configs/sim/ncs-h.yaml shows every key.`
 
+// source is where a command takes its scenario from.
+type source struct {
+	policy string
+	set    []string
+}
+
+func (s *source) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.policy, "policy", "", "`name` of the policy instead of CONFIG's; simonectl sim policies lists them")
+	cmd.Flags().StringArrayVar(&s.set, "set", nil, "`key=value` instead of CONFIG's; repeat for more")
+}
+
+// load reads CONFIG, if there is one, with what the flags and more say.
+func (s *source) load(args []string, more ...string) (*scenario.Parameters, error) {
+	set := slices.Concat(s.set, more)
+	if s.policy != "" {
+		set = append(set, "policy="+s.policy)
+	}
+	var overrides []config.Override
+	for _, word := range set {
+		o, err := config.ParseOverride(word)
+		if err != nil {
+			return nil, err
+		}
+		overrides = append(overrides, o)
+	}
+	file := ""
+	if len(args) > 0 {
+		file = args[0]
+	}
+	c, err := config.LoadSim(file, overrides...)
+	if err != nil {
+		return nil, err
+	}
+	return &c.Parameters, nil
+}
+
 func runCommand() *cobra.Command {
-	var policy string
+	var from source
 	var seeds int
-	var set []string
 	cmd := &cobra.Command{
 		Use:   "run [CONFIG]",
 		Short: "Simulate a scenario of the queueing model",
@@ -31,27 +68,12 @@ func runCommand() *cobra.Command {
   simonectl sim run configs/sim/bursty.yaml --seeds 16 --set thresholds=0.1-20-500 -o json`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var overrides []config.Override
-			for _, s := range set {
-				o, err := config.ParseOverride(s)
-				if err != nil {
-					return err
-				}
-				overrides = append(overrides, o)
-			}
-			if policy != "" {
-				overrides = append(overrides, config.Override{Key: "policy", Value: policy})
-			}
-			file := ""
-			if len(args) > 0 {
-				file = args[0]
-			}
-			c, err := config.LoadSim(file, overrides...)
+			p, err := from.load(args)
 			if err != nil {
 				return err
 			}
 			bar := newBar(cmd.ErrOrStderr())
-			summary, err := sim.Replicate(cmd.Context(), &c.Parameters, seeds, bar.show)
+			summary, err := sim.Replicate(cmd.Context(), p, seeds, bar.show)
 			bar.clear()
 			if err != nil {
 				return fmt.Errorf("simulate: %w", err)
@@ -59,9 +81,8 @@ func runCommand() *cobra.Command {
 			return show(cmd, summary, func(w io.Writer) { summaryTable(w, summary) })
 		},
 	}
-	cmd.Flags().StringVar(&policy, "policy", "", "`name` of the policy instead of CONFIG's; simonectl sim policies lists them")
+	from.register(cmd)
 	cmd.Flags().IntVar(&seeds, "seeds", 8, "`number` of replications, from the key seed on")
-	cmd.Flags().StringArrayVar(&set, "set", nil, "`key=value` instead of CONFIG's; repeat for more")
 	return cmd
 }
 
@@ -118,7 +139,7 @@ func show(cmd *cobra.Command, v any, table func(io.Writer)) error {
 
 // summaryTable renders a summary for people.
 func summaryTable(w io.Writer, s *sim.Summary) {
-	fmt.Fprintf(w, "policy %s, %d seeds\n", s.Policy, len(s.Runs))
+	fmt.Fprintf(w, "policy %s, %d seeds\n", s.Policy, len(s.Outcomes))
 	for _, e := range s.Estimates {
 		fmt.Fprintf(w, "%s\t%s\t± %s\t%s\t%s\n", e.Key, digits(e.Mean), digits(e.CI), e.Unit, e.About)
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -75,6 +77,56 @@ func TestRunRefuses(t *testing.T) {
 		{"no seeds", small("--seeds", "0"), "at least one"},
 		{"no such file", []string{"run", "nowhere.yaml"}, "nowhere.yaml"},
 		{"a word that is no assignment", small("--set", "rho"), "not of the form key=value"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if _, err := run(t, "table", tc.args...); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v, want %q in it", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestSweepAndReport(t *testing.T) {
+	dir := t.TempDir() + "/results"
+	args := append(small("--vary", "policy=static,paper", "--vary", "w=1,2", "--out", dir)[1:], "--seeds", "1")
+	out, err := run(t, "json", append([]string{"sweep"}, args...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []struct {
+		Varied  string         `json:"varied"`
+		Summary map[string]any `json:"summary"`
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if len(got) != 4 || got[3].Varied != "policy=paper w=2" || got[3].Summary["policy"] != "paper" || got[0].Summary["seeds"] != 1.0 {
+		t.Errorf("swept %+v", got)
+	}
+	if again, err := run(t, "json", append([]string{"sweep"}, args...)...); err != nil || again != out {
+		t.Errorf("the same sweep a second time, with all of it done: %v and\n%s, not\n%s", err, again, out)
+	}
+	if out, err = run(t, "table", "report", dir); err != nil || !strings.Contains(out, "report.html") {
+		t.Errorf("the report says %q, %v", out, err)
+	}
+	for _, name := range []string{"report.md", "report.html"} {
+		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(text), "Table 1: thresholds") {
+			t.Errorf("%s: %v in\n%s", name, err, text)
+		}
+	}
+}
+
+func TestSweepRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no directory", []string{"sweep", "--vary", "w=1,2"}, "write --out DIR"},
+		{"no assignment", []string{"sweep", "--vary", "w", "--out", "x"}, "write key=value,value"},
+		{"a value that is none", []string{"sweep", "--vary", "w=1,many", "--out", "x"}, "w: "},
+		{"all and more", []string{"sweep", "--evaluation", "--vary", "w=1", "--out", "x"}, "leave CONFIG, --vary, --set and --policy out"},
+		{"a report of nothing", []string{"report", "nowhere"}, "simonectl sim sweep --evaluation --out nowhere"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if _, err := run(t, "table", tc.args...); err == nil || !strings.Contains(err.Error(), tc.want) {

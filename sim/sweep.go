@@ -1,0 +1,118 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+
+	"simone/sim/scenario"
+)
+
+// Baseline is the policy that others are measured against.
+const Baseline = "static"
+
+// BaselineOf is the static scheme in a scenario. What only matters where
+// something moves has its default in it, so that many scenarios share one.
+func BaselineOf(p scenario.Parameters) scenario.Parameters {
+	d := scenario.Default()
+	p.Policy = Baseline
+	p.Thresholds, p.MigrateTarget, p.Factor = d.Thresholds, d.MigrateTarget, d.Factor
+	p.Weighted, p.Weights = d.Weighted, d.Weights
+	p.ReconfigCost, p.ReconfigNodeCost, p.RoleStart = d.ReconfigCost, d.ReconfigNodeCost, d.RoleStart
+	return p
+}
+
+// Replicate simulates a scenario for several seeds; see Sweep.
+func Replicate(ctx context.Context, p *scenario.Parameters, seeds int, progress func(done, of int)) (*Summary, error) {
+	results := NewResults()
+	if err := Sweep(ctx, []scenario.Parameters{*p}, seeds, results, progress); err != nil {
+		return nil, err
+	}
+	return results.Summary(p, seeds), nil
+}
+
+// Sweep simulates scenarios on all cores, each for so many seeds from its own
+// upwards, and the static scheme beside them, which defines the hot zone.
+// What comes out is added to the results; what is there is left out.
+// Progress, if not nil, is called as runs are done, by one goroutine at a
+// time. On an error, or when the context is done, the results hold what was
+// finished until then.
+func Sweep(ctx context.Context, points []scenario.Parameters, seeds int, results *Results, progress func(done, of int)) error {
+	if seeds < 1 {
+		return errors.New("no seed is no simulation; ask for at least one")
+	}
+	var static, others []scenario.Parameters
+	planned := make(map[string]bool)
+	plan := func(list *[]scenario.Parameters, p scenario.Parameters) {
+		if key := keyOf(&p); !planned[key] && !results.has(key) {
+			planned[key] = true
+			*list = append(*list, p)
+		}
+	}
+	for _, p := range points {
+		if err := p.Validate(); err != nil {
+			return err
+		}
+		if _, err := PolicyByName(p.Policy); err != nil {
+			return err
+		}
+		for i := range seeds {
+			one := p
+			one.Seed += i
+			if !results.has(keyOf(&one)) {
+				plan(&static, BaselineOf(one))
+				plan(&others, one)
+			}
+		}
+	}
+	done := 0
+	one := func(results *Results, p *scenario.Parameters, o Outcome) error {
+		if done++; progress != nil {
+			progress(done, len(static)+len(others))
+		}
+		return results.Add(p, o)
+	}
+	err := simulateAll(ctx, static, func(p *scenario.Parameters, r *Run) error { return one(results, p, r.outcome(r.G)) })
+	if err != nil {
+		return err
+	}
+	return simulateAll(ctx, others, func(p *scenario.Parameters, r *Run) error {
+		base := BaselineOf(*p)
+		return one(results, p, r.outcome(results.outcomes[keyOf(&base)].Values["G"]))
+	})
+}
+
+// simulateAll makes runs, as many at a time as there are cores, and passes
+// on what they give, one at a time. The first error ends the others.
+func simulateAll(ctx context.Context, todo []scenario.Parameters, done func(*scenario.Parameters, *Run) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan *scenario.Parameters)
+	var mu sync.Mutex // held while done is called
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(todo)) {
+		workers.Go(func() {
+			for p := range next {
+				r, err := Simulate(ctx, p)
+				if err == nil {
+					mu.Lock()
+					err = done(p, r)
+					mu.Unlock()
+				}
+				if err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for i := range todo {
+		select {
+		case next <- &todo[i]:
+		case <-ctx.Done():
+		}
+	}
+	close(next)
+	workers.Wait()
+	return context.Cause(ctx)
+}
