@@ -161,11 +161,7 @@ func (d *remoteDelegate) ask(ctx context.Context, r mib.Request) (mib.Response, 
 	return response, nil
 }
 
-// received is when an answer came in, on the manager's clock. The kernel's
-// stamp is of the wall clock, which may have been set since: an answer cannot
-// be older than the request's patience.
+// received is when an answer came in, on the manager's clock.
 func (d *remoteDelegate) received(r mib.Response) reconfig.Instant {
-	const most = 5 * time.Second
-	age := min(max(time.Since(r.Received), 0), most)
-	return d.clock.Now().Add(-age)
+	return d.clock.Now().Add(-waited(r))
 }

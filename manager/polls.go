@@ -225,8 +225,17 @@ func (h *Host) failed(now reconfig.Instant, p reconfig.Poll) {
 	h.counts.Failures++
 	h.window.missed++
 	h.list.Failed(now, p.Row.Node, p.Slot)
+	h.kickIfDue(now)
 	if s, have := h.list.Row(now, p.Row.Node); have && s.Failing {
 		h.values.silence(p.Row.Node)
+	}
+}
+
+// kickIfDue makes the schedule look again if a poll has waited for the one
+// before it to end. h.mu is held.
+func (h *Host) kickIfDue(now reconfig.Instant) {
+	if next, ok := h.list.Next(); ok && next <= now {
+		h.kick()
 	}
 }
 
@@ -268,6 +277,7 @@ func (h *Host) work(r result, began time.Time, injected time.Duration) {
 	now := h.cfg.Clock.Now()
 	sample.Cost = r.cost + time.Since(began)
 	h.list.Polled(now, node, r.poll.Slot, sample)
+	h.kickIfDue(now)
 	var tell func()
 	if state, have := h.nodes[node]; have {
 		before, _, again := h.values.get(node, h.runQueue, 0)

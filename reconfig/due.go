@@ -37,7 +37,12 @@ func (l *List) Due(now Instant) []Poll {
 			e.at = due(e.Zero, e.Row.Interval, e.next)
 		}
 		if e.flying != 0 {
-			l.SkippedPolls++
+			// The poll before left late, or has to be repeated. This one leaves
+			// as soon as that has ended, unless the next is due by then.
+			if e.waiting != 0 {
+				l.SkippedPolls++
+			}
+			e.waiting = e.next
 		} else {
 			polls = append(polls, Poll{Row: e.Row, Slot: e.next, Due: e.at})
 			e.flying = e.next
@@ -68,9 +73,7 @@ func (l *List) Polled(now Instant, node mib.NodeID, slot uint32, s mib.Sample) {
 	if !have {
 		return
 	}
-	if e.flying == slot {
-		e.flying = 0
-	}
+	l.landed(e, slot)
 	if e.first == 0 {
 		e.first = slot
 	}
@@ -97,15 +100,26 @@ func (l *List) Polled(now Instant, node mib.NodeID, slot uint32, s mib.Sample) {
 	e.failures = 0
 }
 
+// landed notes that a poll has ended: one that waited for that is due.
+func (l *List) landed(e *entry, slot uint32) {
+	if e.flying != slot {
+		return
+	}
+	e.flying = 0
+	if e.waiting != 0 && e.heapAt >= 0 {
+		e.next, e.at = e.waiting, due(e.Zero, e.Row.Interval, e.waiting)
+		heap.Fix(&l.queue, e.heapAt)
+	}
+	e.waiting = 0
+}
+
 // Failed concludes a poll that nobody answered.
 func (l *List) Failed(now Instant, node mib.NodeID, slot uint32) {
 	e, have := l.rows[node]
 	if !have {
 		return
 	}
-	if e.flying == slot {
-		e.flying = 0
-	}
+	l.landed(e, slot)
 	e.lost++
 	e.failures++
 	if !e.failing && e.failures >= failsWhen {

@@ -87,6 +87,7 @@ type entry struct {
 	at       Instant // when it is due
 	heapAt   int
 	flying   uint32 // slot of the poll that is out; 0: none
+	waiting  uint32 // slot that came due meanwhile; 0: none
 	first    uint32
 	samples  uint32
 	failures uint32 // polls in a row without an answer
@@ -288,6 +289,9 @@ func (l *List) put(r ListRow, now Instant) {
 	}
 	if back { // polled here again, from the present slot on
 		e.next, e.flying, e.ownFirst, e.ownSamples = max(e.next, slotAt(e.Zero, r.Row.Interval, now)), 0, 0, 0
+	}
+	if moved || back { // what waits for another poll was due by another schedule
+		e.waiting = 0
 	}
 	switch {
 	case e.Away:

@@ -281,13 +281,34 @@ func TestListDue(t *testing.T) {
 		l.mustDue(at(600), "9/5", "2/5", "3/5")
 		l.mustDue(at(600))
 	})
-	t.Run("a poll that is out skips the next slot", func(t *testing.T) {
+	t.Run("the next poll waits for one that is out", func(t *testing.T) {
 		l := newListTest(t, ListLimits{})
 		l.mustSet(start, stage(row(2, 1)))
 		l.mustDue(at(500), "2/5")
 		l.mustDue(at(1500))
+		if next, _ := l.Next(); next != at(2500) {
+			t.Errorf("next poll at %v", next)
+		}
 		l.Polled(at(1600), 2, 5, mib.Sample{})
+		if next, _ := l.Next(); next > at(1600) {
+			t.Errorf("next poll at %v", next)
+		}
+		l.mustDue(at(1600), "2/6")
+		l.Failed(at(1900), 2, 6)
+		l.mustDue(at(1900))
 		l.mustDue(at(2500), "2/7")
+		if l.SkippedPolls != 0 {
+			t.Errorf("%d skipped", l.SkippedPolls)
+		}
+	})
+	t.Run("a poll that is out for long skips slots", func(t *testing.T) {
+		l := newListTest(t, ListLimits{})
+		l.mustSet(start, stage(row(2, 1)))
+		l.mustDue(at(500), "2/5")
+		l.mustDue(at(1500))
+		l.mustDue(at(2500))
+		l.Polled(at(2600), 2, 5, mib.Sample{})
+		l.mustDue(at(2600), "2/7")
 		if l.SkippedPolls != 1 {
 			t.Errorf("%d skipped", l.SkippedPolls)
 		}

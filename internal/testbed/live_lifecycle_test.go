@@ -212,7 +212,7 @@ func TestLiveRefusals(t *testing.T) {
 		{"unknown key", "simoned", []string{"-check", "-set", "foo=1"}, 1, []string{`no key "foo"`, "the keys here are"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			code, output := run(t, binary(t, test.program), test.args...)
+			code, output := run(t, daemon(t, test.program), test.args...)
 			if code != test.code {
 				t.Errorf("exit code %d, want %d", code, test.code)
 			}

@@ -48,8 +48,8 @@ var build = sync.OnceValue(func() error {
 	return nil
 })
 
-// binary is the path of a daemon.
-func binary(tb testing.TB, name string) string {
+// daemon is the path of a daemon.
+func daemon(tb testing.TB, name string) string {
 	tb.Helper()
 	if err := build(); err != nil {
 		tb.Fatal(err)

@@ -99,7 +99,7 @@ func plant(t *testing.T, n int, poll time.Duration, sets ...string) *tree {
 		if i > 0 {
 			name, program, file = fmt.Sprintf("n%d", i+1), "simoned", "simoned.yaml"
 		}
-		m := &member{name: name, address: netip.AddrPortFrom(at, agentPort), program: binary(t, program), log: new(logBuffer)}
+		m := &member{name: name, address: netip.AddrPortFrom(at, agentPort), program: daemon(t, program), log: new(logBuffer)}
 		m.args = []string{"-config", shipped(t, file)}
 		m.set("name=" + name)
 		m.set("listen=" + m.address.String())

@@ -22,7 +22,9 @@ type testimony struct {
 	Lost     int // intervals that no sample stands for
 	Doubled  int // samples that stand for an interval that another one stands for
 	Unproven int // samples that the device was not asked for by the manager named
-	Excused  int // of lost and doubled, those at whose time the machine stood still
+	// Late is the most that a GET left after its time, by the median of those
+	// around it: the machine was busy.
+	Late time.Duration
 	// Drift is the most that the time of a node's schedule went away from the
 	// number of its slots between its first sample and its last.
 	Drift time.Duration
@@ -53,9 +55,11 @@ func (tr *tree) managersByPort() map[uint16]mib.NodeID {
 
 // hear has the devices bear witness to the samples that the store still has,
 // from a time on. A sample is proven by a GET from a socket of the manager
-// that is said to have polled, shortly before; one GET proves one sample. Slot
-// numbers are not believed: that the samples' GETs follow each other by an
-// interval is what says that none is lost and none is there twice.
+// that is said to have polled, shortly before; one GET proves one sample. That
+// slot numbers are in order proves nothing: how the GETs lie in time says
+// whether there is one sample for each interval. A busy machine makes a GET
+// late, but not those after it, so that a schedule which was torn shows in the
+// medians before and after.
 func (a audit) hear(devices []*device, managers map[uint16]mib.NodeID, since time.Time) testimony {
 	var t testimony
 	ids := make(map[string]mib.NodeID)
@@ -68,68 +72,106 @@ func (a audit) hear(devices []*device, managers map[uint16]mib.NodeID, since tim
 	return t
 }
 
+// proof is a sample with the GET that proves it.
+type proof struct {
+	reconfig.Stored
+	asked time.Time
+	zero  time.Duration // of slot 0, by this GET, from the first one's on
+}
+
 func (t *testimony) hear(a audit, d *device, id mib.NodeID, managers map[uint16]mib.NodeID, since time.Time) {
 	interval := a.interval(id)
 	asks := d.polls(since)
-	slices.SortFunc(asks, func(x, y asked) int { return x.at.Compare(y.at) })
-	samples := slices.Clone(a.samples[id])
-	slices.SortFunc(samples, func(x, y reconfig.Stored) int { return cmp.Compare(x.Slot, y.Slot) })
+	proofs := t.prove(d, a.samples[id], asks, managers, since, interval)
+	if len(proofs) == 0 {
+		return
+	}
+	for i := range proofs {
+		p := &proofs[i]
+		p.zero = p.asked.Sub(proofs[0].asked) - time.Duration(p.Slot-proofs[0].Slot)*interval
+	}
+	const spell = 9
+	steady := 0 // since which numbers and time have kept step
+	for i := 1; i < len(proofs); i++ {
+		x, y := proofs[i-1], proofs[i]
+		if y.By != x.By {
+			t.Handed++
+		}
+		before, after := medianZero(proofs[max(i-spell, steady):i]), medianZero(proofs[i:min(i+spell, len(proofs))])
+		late := (y.zero - after).Abs()
+		missing := int(y.Slot) - int(x.Slot) - 1
+		// What the numbers hide. At the ends of spells a single late GET may
+		// be the median: it has to be the same with all that there is.
+		if hidden := (after - before).Round(interval); hidden != 0 && i-steady >= spell/2 && len(proofs)-i >= spell/2 {
+			missing += int(hidden / interval)
+			steady = i
+		}
+		switch {
+		case missing > 0:
+			t.Lost += missing
+			t.wrong("%s: nothing between slots %d (by %d) and %d (by %d, asked for at %s), %v later%s", d.name,
+				x.Slot, x.By, y.Slot, y.By, y.asked.Format("15:04:05.000"), y.asked.Sub(x.asked), d.around(y.asked, 2*interval))
+		case missing < 0:
+			t.Doubled -= missing
+			t.wrong("%s: one too many between slots %d (by %d) and %d (by %d, asked for at %s), %v later%s", d.name,
+				x.Slot, x.By, y.Slot, y.By, y.asked.Format("15:04:05.000"), y.asked.Sub(x.asked), d.around(y.asked, 2*interval))
+		case steady != i:
+			t.Late = max(t.Late, late)
+		}
+	}
+	first, last := proofs[0], proofs[len(proofs)-1]
+	t.Drift = max(t.Drift, (medianZero(proofs[max(len(proofs)-spell, 0):]) - medianZero(proofs[:min(spell, len(proofs))])).Abs())
+	for _, x := range asks {
+		if !x.at.Before(first.asked) && !x.at.After(last.asked) {
+			t.Asks++
+		}
+	}
+}
 
+// prove finds the GET for each sample, in the order of slots.
+func (t *testimony) prove(d *device, samples []reconfig.Stored, asks []asked, managers map[uint16]mib.NodeID, since time.Time, interval time.Duration) (proofs []proof) {
+	slices.SortFunc(asks, func(x, y asked) int { return x.at.Compare(y.at) })
+	samples = slices.Clone(samples)
+	slices.SortFunc(samples, func(x, y reconfig.Stored) int { return cmp.Compare(x.Slot, y.Slot) })
 	used := make(map[int]bool)
-	var last, first time.Time
-	var lastBy mib.NodeID
-	var lastSlot, firstSlot uint32
 	for _, s := range samples {
-		at := time.Unix(0, int64(s.At))
-		if at.Before(since.Add(interval)) {
+		at := time.Unix(0, int64(s.At)) // by the TLM's clock, with ages added up on the way
+		if at.Before(since.Add(2 * interval)) {
 			continue
 		}
-		// The last GET of that manager that is not later than the sample, by
-		// whose clock ages were added up on the way.
+		t.Samples++
+		// GETs that were repeated, or that a move's target sent before it
+		// counted, are proof too, of nothing: first those near are looked at.
 		found := -1
 		for i, x := range asks {
-			if managers[x.by.Port()] == s.By && !used[i] && x.at.Before(at.Add(interval/4)) && x.at.After(at.Add(-interval)) {
-				found = i
+			if used[i] || managers[x.by.Port()] != s.By || x.at.After(at.Add(interval/4)) || x.at.Before(at.Add(-interval)) {
+				continue
+			}
+			if found = i; x.at.After(at.Add(-interval / 2)) {
+				break
 			}
 		}
-		t.Samples++
 		if found < 0 {
 			t.Unproven++
 			t.wrong("%s: the sample of slot %d, of %s by node %d, is proven by none of its GETs%s", d.name, s.Slot, at.Format("15:04:05.000"), s.By, d.around(at, interval))
 			continue
 		}
+		for i := range found { // what came before is of samples before
+			used[i] = used[i] || managers[asks[i].by.Port()] == s.By
+		}
 		used[found] = true
-		at = asks[found].at
-		if !last.IsZero() {
-			gap := at.Sub(last)
-			excused := a.pauses.over(last, gap)
-			wrong := int((gap+interval/2)/interval) - 1
-			switch {
-			case wrong == 0:
-			case excused:
-				t.Excused++
-			case wrong > 0:
-				t.Lost += wrong
-				t.wrong("%s: %v between the GETs of slots %d (by %d) and %d (by %d), at %s%s", d.name, gap, lastSlot, lastBy, s.Slot, s.By, at.Format("15:04:05.000"), d.around(at, 2*interval))
-			default:
-				t.Doubled++
-				t.wrong("%s: only %v between the GETs of slots %d (by %d) and %d (by %d), at %s%s", d.name, gap, lastSlot, lastBy, s.Slot, s.By, at.Format("15:04:05.000"), d.around(at, 2*interval))
-			}
-			if s.By != lastBy {
-				t.Handed++
-			}
-		} else {
-			first, firstSlot = at, s.Slot
-		}
-		last, lastBy, lastSlot = at, s.By, s.Slot
+		proofs = append(proofs, proof{Stored: s, asked: asks[found].at})
 	}
-	drift := last.Sub(first) - time.Duration(lastSlot-firstSlot)*interval
-	t.Drift = max(t.Drift, drift.Abs())
-	for _, x := range asks {
-		if !x.at.Before(first) && !x.at.After(last) {
-			t.Asks++
-		}
+	return proofs
+}
+
+// medianZero is when slot 0 was due, by most of the GETs.
+func medianZero(of []proof) time.Duration {
+	zeros := make([]time.Duration, len(of))
+	for i, p := range of {
+		zeros[i] = p.zero
 	}
+	return quantile(zeros, 0.5)
 }
 
 // around shows the GETs near a time.
@@ -152,7 +194,7 @@ func (t *testimony) add(o testimony) {
 	t.Lost += o.Lost
 	t.Doubled += o.Doubled
 	t.Unproven += o.Unproven
-	t.Excused += o.Excused
+	t.Late = max(t.Late, o.Late)
 	t.Drift = max(t.Drift, o.Drift)
 	t.Wrong = append(t.Wrong, o.Wrong...)
 }

@@ -141,14 +141,14 @@ func plantUnderSnmpd(t *testing.T, n, devices int, poll time.Duration, top strin
 		return netip.AddrPortFrom(at, agentPort)
 	}
 	for i := range n + 1 {
-		name, daemon := "tlm", "simone-tlm"
+		name, built := "tlm", "simone-tlm"
 		if i > 0 {
-			name, daemon = fmt.Sprintf("n%d", i+1), "simoned"
+			name, built = fmt.Sprintf("n%d", i+1), "simoned"
 		}
 		address := next()
 		tr.snmpds[name] = newSnmpd(t, program, filepath.Join(dir, "snmpd-"+name), address)
 		tr.members[name] = &member{
-			name: name, address: address, program: binary(t, daemon), log: new(logBuffer),
+			name: name, address: address, program: daemon(t, built), log: new(logBuffer),
 			args: []string{"-config", filepath.Join(dir, name+".yaml")},
 		}
 	}
