@@ -3,6 +3,7 @@
 package testbed
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +21,12 @@ import (
 // the test is skipped, but not in CI.
 func tool(t *testing.T, name string, args ...string) (string, error) {
 	t.Helper()
+	return toolOn(t, nil, name, args...)
+}
+
+// toolOn is tool on a host.
+func toolOn(t *testing.T, on *host, name string, args ...string) (string, error) {
+	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
 		if os.Getenv("CI") == "true" {
@@ -33,8 +40,17 @@ func tool(t *testing.T, name string, args ...string) (string, error) {
 		t.Fatal(err)
 	}
 	cmd.Env = append(os.Environ(), "MIBS=", "SNMPCONFPATH="+t.TempDir(), "SNMP_PERSISTENT_DIR="+persistent, "LC_ALL=C")
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if on != nil {
+		on.do(func() { err = cmd.Start() })
+	} else {
+		err = cmd.Start()
+	}
+	if err == nil {
+		err = cmd.Wait()
+	}
+	return out.String(), err
 }
 
 // TestLiveTools: what people have at hand, Debian's snmpwalk, snmptable and

@@ -88,23 +88,41 @@ func (l *logBuffer) String() string {
 
 // process is a program that runs, or has run.
 type process struct {
-	cmd  *exec.Cmd
-	log  *logBuffer
-	done chan struct{} // closed when it has ended
-	err  error         // how, once done is closed
+	cmd   *exec.Cmd
+	log   *logBuffer
+	clock *clock        // its own; nil: everybody's
+	done  chan struct{} // closed when it has ended
+	err   error         // how, once done is closed
 }
 
 // launch starts a program. It ends with the test at the latest, in good order
 // if it can, and with the test binary whatever happens to that.
 func launch(tb testing.TB, log *logBuffer, program string, args ...string) *process {
 	tb.Helper()
-	cmd := exec.Command(program, args...)
+	return start(tb, nil, nil, log, exec.Command(program, args...))
+}
+
+// start starts a program, if wanted on a host, or with a wall clock of its own
+// that is so far ahead.
+func start(tb testing.TB, on *host, ahead *time.Duration, log *logBuffer, cmd *exec.Cmd) *process {
+	tb.Helper()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // a race detector would sleep for a second at the end
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Ptrace: ahead != nil}
 	p := &process{cmd: cmd, log: log, done: make(chan struct{})}
-	if err := cmd.Start(); err != nil {
-		tb.Fatalf("start %s: %v", program, err)
+	var err error
+	begin := func() {
+		if err = cmd.Start(); err == nil && ahead != nil {
+			p.clock, err = p.setClock(*ahead)
+		}
+	}
+	if on != nil {
+		on.do(begin)
+	} else {
+		begin()
+	}
+	if err != nil {
+		tb.Fatalf("start %s: %v", cmd.Path, err)
 	}
 	go func() {
 		p.err = cmd.Wait()
@@ -112,6 +130,21 @@ func launch(tb testing.TB, log *logBuffer, program string, args ...string) *proc
 	}()
 	tb.Cleanup(p.kill)
 	return p
+}
+
+// setClock gives a process that stands before its first instruction a clock of
+// its own, and lets it go. It is called on the thread that started it.
+func (p *process) setClock(ahead time.Duration) (*clock, error) {
+	pid := p.cmd.Process.Pid
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(pid, &status, 0, nil); err != nil {
+		return nil, fmt.Errorf("wait for the new process: %w", err)
+	}
+	if !status.Stopped() {
+		return nil, fmt.Errorf("the new process does not stop: status %#x", status)
+	}
+	c, err := takeClock(pid, ahead)
+	return c, errors.Join(err, syscall.PtraceDetach(pid))
 }
 
 // run runs a program to its end and gives its exit code and what it wrote.

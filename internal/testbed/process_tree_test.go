@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -43,6 +44,7 @@ type tree struct {
 	members  map[string]*member
 	expected []*regexp.Regexp // warnings and errors that belong to the test
 
+	keep  bool // leave the logs of a test that failed in dir
 	shown bool // who had whom, in a test that failed
 
 	top  string // which member is the TLM that leads
@@ -59,6 +61,8 @@ type member struct {
 	program string
 	args    []string
 	log     *logBuffer
+	host    *host          // where it runs; nil: where the test does
+	ahead   *time.Duration // of the true time, by its clock; nil: it has none of its own
 	*process
 }
 
@@ -187,7 +191,11 @@ func (tr *tree) harvest() {
 	}
 	if tr.tb.Failed() {
 		for _, m := range tr.sorted() {
-			tr.tb.Logf("--- %s\n%s", m.name, m.log)
+			if tr.keep {
+				writeFile(tr.tb, filepath.Join(tr.dir, m.name+".log"), m.log.String())
+			} else {
+				tr.tb.Logf("--- %s\n%s", m.name, m.log)
+			}
 		}
 		tr.dump()
 	}
@@ -225,7 +233,7 @@ func (tr *tree) start(names ...string) {
 	}
 	for _, name := range names {
 		m := tr.members[name]
-		m.process = launch(tr.tb, m.log, m.program, m.args...)
+		m.process = start(tr.tb, m.host, m.ahead, m.log, exec.Command(m.program, m.args...))
 	}
 	tr.tb.Cleanup(func() { // before those that the processes end in
 		if tr.tb.Failed() && !tr.shown {

@@ -37,6 +37,7 @@ type snmpd struct {
 	dir     string // with conf/ and var/, which keeps what must outlive it
 	address netip.AddrPort
 	log     *logBuffer
+	host    *host // where it runs; nil: where the test does
 	*process
 }
 
@@ -90,8 +91,8 @@ func (d *snmpd) master() string { return "unix:" + filepath.Join(d.dir, "master"
 func (d *snmpd) launch(tb testing.TB) {
 	tb.Helper()
 	at := filepath.Join(d.dir, "var")
-	d.process = launch(tb, d.log, "env", "MIBS=", "LC_ALL=C", "SNMPCONFPATH="+filepath.Join(d.dir, "conf")+":"+at, "SNMP_PERSISTENT_DIR="+at,
-		d.program, "-f", "-Lo", "-I", "-smux", "-p", filepath.Join(d.dir, "pid"))
+	d.process = start(tb, d.host, nil, d.log, exec.Command("env", "MIBS=", "LC_ALL=C", "SNMPCONFPATH="+filepath.Join(d.dir, "conf")+":"+at, "SNMP_PERSISTENT_DIR="+at,
+		d.program, "-f", "-Lo", "-I", "-smux", "-p", filepath.Join(d.dir, "pid")))
 }
 
 // v3Client asks as monitor and, in its SETs, as operator.

@@ -1,0 +1,217 @@
+//go:build linux
+
+package testbed
+
+import (
+	"flag"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"simone/mib"
+)
+
+var (
+	chaosForFlag    = flag.Duration("chaos.for", 10*time.Second, "how long TestLiveChaos makes faults")
+	chaosSeedFlag   = flag.Uint64("chaos.seed", 1, "of which faults TestLiveChaos makes, and when")
+	chaosNodesFlag  = flag.Int("chaos.nodes", 14, "how many nodes the fleet of TestLiveChaos has")
+	chaosSnmpdsFlag = flag.Int("chaos.snmpds", 3, "how many of them answer through an snmpd")
+)
+
+// TestLiveChaos: machines with clocks that differ, joined by a network that can
+// be cut, slowed and shaken, run a TLM and nodes, some under a real snmpd. They
+// are killed and started again, stopped and continued, cut off alone and in
+// groups, one way and both, their clocks are set. When that is over snmpwalk
+// finds each node on one list, that of its owner, at one epoch, with digests
+// that agree and nothing open, and the network carries polls of each by one
+// manager only. Then it is split once more, and healed: two triggers later
+// nobody is polled by two.
+func TestLiveChaos(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the clocks of the daemons are set by machine code for amd64 only")
+	}
+	const poll = time.Second
+	candidates := max(5, *chaosNodesFlag/5)
+	f := muster(t, fleetShape{
+		nodes: *chaosNodesFlag, candidates: candidates, snmpds: *chaosSnmpdsFlag, poll: poll, seed: *chaosSeedFlag,
+		top: "ilms: {start: 4, min: 3}\n",
+	})
+	f.expect(`level=WARN`)
+	var managers, leaves, under []string
+	for _, m := range f.sorted() {
+		var number int
+		if _, err := fmt.Sscanf(m.name, "n%d", &number); err == nil && number > candidates+1 {
+			leaves = append(leaves, m.name)
+		} else {
+			managers = append(managers, m.name)
+		}
+		if f.snmpds[m.name] != nil {
+			under = append(under, m.name)
+		}
+	}
+	faults := schedule(*chaosSeedFlag, *chaosForFlag, managers, leaves, under)
+	for i, m := range f.sorted() { // clocks differ from the beginning
+		*m.ahead = []time.Duration{0, 0, 3 * time.Second, -2 * time.Minute, 5 * time.Hour, -40 * 24 * time.Hour}[(i+int(*chaosSeedFlag))%6]
+	}
+	var journal []string
+	var last *sight
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("seed %d; what was done:\n%s", *chaosSeedFlag, strings.Join(journal, "\n"))
+			if last != nil {
+				t.Logf("what snmpwalk saw last, at %s:\n%v", last.at.Format("15:04:05.000"), last)
+			}
+			t.Logf("logs are in %s", filepath.Join(f.dir, "*.log"))
+		}
+	})
+	seen := func() string {
+		s, err := f.look()
+		if err != nil {
+			return err.Error()
+		}
+		last = s
+		return f.wrong(s)
+	}
+	f.launch()
+	took := eventually(t, 2*patience, "the fleet forms", f.settled())
+	t.Logf("%d nodes, %d under an snmpd, formed after %v", *chaosNodesFlag, len(under), took.Round(time.Millisecond))
+
+	journal = f.suffer(faults)
+	f.fabric.clear()
+	did := make(map[faultKind]int)
+	for _, x := range faults {
+		did[x.kind]++
+	}
+	ended := time.Now()
+	eventually(t, 3*patience, "the fleet settles", f.settled())
+	settled := time.Since(ended)
+	eventually(t, 2*patience, "snmpwalk sees a fleet in order", seen)
+	t.Logf("%d faults in %v, %v: settled after %v, by snmpwalk after %v", len(faults), *chaosForFlag, did, settled.Round(time.Millisecond), time.Since(ended).Round(time.Millisecond))
+	f.rests(&last)
+	for range 2 {
+		f.healed(t)
+	}
+	eventually(t, 2*patience, "snmpwalk sees a fleet in order", seen)
+	for name, n := range last.drops {
+		if n > 0 {
+			t.Errorf("the report log of %s has lost %d records", name, n)
+		}
+	}
+	t.Logf("the network carried %d packets and lost %d", f.fabric.carried, f.fabric.lost)
+}
+
+// rests holds a fleet that is in order against itself some polls later:
+// everything is where it was, and each node was polled by one manager at its
+// interval.
+func (f *fleet) rests(last **sight) {
+	f.t.Helper()
+	const polls = 5
+	var moves uint64
+	var began time.Time
+	eventually(f.t, 2*patience, "the fleet is at rest", func() string {
+		moves, began = f.counter(mib.SimoneReconfigMoves), time.Now()
+		before, err := f.look()
+		if err != nil {
+			return err.Error()
+		}
+		<-time.After(time.Until(began.Add(polls * f.poll)))
+		if n := f.counter(mib.SimoneReconfigMoves); n != moves {
+			return fmt.Sprintf("%d nodes have moved", n-moves)
+		}
+		if wrong := f.single(began, polls); wrong != "" {
+			return wrong
+		}
+		after, err := f.look()
+		if err != nil {
+			return err.Error()
+		}
+		*last = after
+		intervals := uint64((after.at.Sub(before.at) - slack) / f.poll)
+		for name, rows := range after.lists {
+			for id, r := range rows {
+				if was, have := before.lists[name][id]; !have || r.samples < was.samples+intervals {
+					return fmt.Sprintf("%s has %d samples of %s, and had %d %v before", name, r.samples, r.name, was.samples, after.at.Sub(before.at))
+				}
+			}
+		}
+		return f.wrong(after)
+	})
+}
+
+// healed splits a fleet for a while: an ILM with some of its nodes and of
+// others' from the rest. Two triggers after the healing each node is polled by
+// one manager.
+func (f *fleet) healed(t *testing.T) {
+	t.Helper()
+	eventually(t, patience, "the fleet is settled", f.settled())
+	names, err := f.names()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ilm, most := "", -1
+	count := make(map[mib.NodeID]int)
+	for _, n := range names {
+		count[n.owner]++
+	}
+	for _, name := range f.ilms() {
+		if n := count[names[name].id]; n > most {
+			ilm, most = name, n
+		}
+	}
+	apart := []netip.Addr{f.hosts[ilm].address}
+	var rest []netip.Addr
+	for i, m := range f.sorted() {
+		n := names[m.name]
+		switch {
+		case m.name == ilm:
+		case n.kind == mib.KindLeaf && m.name != "tlm" && (n.owner == names[ilm].id && i%2 == 0 || i%5 == 0):
+			apart = append(apart, f.hosts[m.name].address)
+		default:
+			rest = append(rest, f.hosts[m.name].address)
+		}
+	}
+	f.fabric.set(severed, apart, rest, true)
+	<-time.After(5 * f.poll)
+	f.fabric.clear()
+	healed := time.Now()
+	eventually(t, patience, "the split fleet settles", f.settled())
+	<-time.After(3 * f.poll) // so that everybody's last poll is that of who polls it now
+
+	var longest time.Duration
+	for name, by := range f.asksOf() {
+		if len(by) == 0 {
+			t.Errorf("%s is not asked", name)
+			continue
+		}
+		owner := by[len(by)-1].by
+		for _, a := range slices.Backward(by) {
+			if a.by != owner {
+				if d := a.at.Sub(healed); d > longest {
+					longest = d
+				}
+				break
+			}
+		}
+	}
+	const triggers = 2
+	t.Logf("%s with %d nodes was split off for %v: nobody was polled by two %v after the healing", ilm, len(apart)-1, 5*f.poll, longest.Round(time.Millisecond))
+	if limit := triggers*f.poll + slack + f.pauses.since(healed); longest > limit {
+		t.Errorf("a node was polled by two %v after the healing; two triggers are %v", longest, triggers*f.poll)
+	}
+}
+
+// asksOf gives who asked each member but the TLM, oldest first.
+func (f *fleet) asksOf() map[string][]heard {
+	all := make(map[string][]heard)
+	for name, h := range f.hosts {
+		if name != "tlm" {
+			all[name] = f.fabric.asked(h.address, time.Time{}, map[netip.Addr]bool{f.operator.address: true})
+		}
+	}
+	return all
+}
