@@ -18,8 +18,6 @@ import (
 // lose, delay, double and withhold packets, each way on its own, and notes who
 // asks whom: what it has seen nobody can have imagined.
 type fabric struct {
-	readers sync.WaitGroup
-
 	// mu guards the fields below.
 	mu      sync.Mutex
 	hosts   map[netip.Addr]*host
@@ -69,14 +67,14 @@ func (f *fabric) join(t *testing.T, address netip.Addr) *host {
 	f.mu.Lock()
 	f.hosts[address] = h
 	f.mu.Unlock()
-	f.readers.Add(1)
+	ended := make(chan struct{})
 	go func() {
-		defer f.readers.Done()
+		defer close(ended)
 		f.read(t, h)
 	}()
 	t.Cleanup(func() {
 		_ = h.tun.Close()
-		f.readers.Wait()
+		<-ended
 	})
 	return h
 }

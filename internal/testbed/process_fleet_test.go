@@ -56,7 +56,7 @@ func muster(t *testing.T, s fleetShape) *fleet {
 	f := &fleet{
 		t: t, fabric: newFabric(s.seed), hosts: make(map[string]*host), snmpds: make(map[string]*snmpd),
 		tree: &tree{
-			tb: t, dir: dir, base: netip.MustParseAddr("192.0.2.1"), poll: s.poll, keep: true,
+			tb: t, dir: dir, base: netip.MustParseAddr("192.0.2.1"), poll: s.poll, top: "tlm", keep: true,
 			members: make(map[string]*member), pauses: watchPauses(t), witnesses: make(witnesses),
 		},
 	}
