@@ -127,9 +127,6 @@ func (w *wish) decodeRow(h *Host, id mib.NodeID, first int, cells map[uint32]int
 			row.Profile = mib.ProfileSystem
 		}
 	}
-	if self := h.cfg.Node.Identity(); self.onPath(id) {
-		return refuse(mib.InconsistentValue, first, "node %d is on this manager's own path %s, which would close a loop", id, self.Path)
-	}
 	apply.Stage = append(apply.Stage, row)
 	return nil
 }

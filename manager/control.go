@@ -290,6 +290,8 @@ func (w *wish) refusal(verb reconfig.ControlVerb, r *reconfig.Refusal) *mib.SetE
 		status = mib.InconsistentValue
 	case r.Why == reconfig.NotHeld:
 		status = mib.ResourceUnavailable
+	case r.Why == reconfig.NotILM:
+		status = mib.InconsistentName
 	case verb == reconfig.Demote: // there are rows: at another time it would do
 		status = mib.InconsistentValue
 	}

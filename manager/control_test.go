@@ -61,7 +61,9 @@ func TestControlRefusals(t *testing.T) {
 		{"row at the tombstone", []mib.Variable{next, with(func(r *mib.SupportRow) { r.Node, r.Epoch = 22, mib.Epoch{1<<16 | 7} })}, mib.InconsistentValue, 1, "tombstone"},
 		{"unknown credential", []mib.Variable{next, with(func(r *mib.SupportRow) { r.Credential = "prod" })}, mib.ResourceUnavailable, 1, `"prod" is not held`},
 		{"unknown profile", []mib.Variable{next, with(func(r *mib.SupportRow) { r.Profile = "ups" })}, mib.ResourceUnavailable, 1, `"ups" is not held`},
-		{"bad address", []mib.Variable{next, with(func(r *mib.SupportRow) { r.Address = "leaf30" })}, mib.ResourceUnavailable, 1, `"leaf30" is not host:port`},
+		{"bad address", []mib.Variable{next, with(func(r *mib.SupportRow) { r.Address = "leaf30" })}, mib.WrongValue, 1, `"leaf30" is not host:port`},
+		{"interval shorter than the column's", []mib.Variable{next, with(func(r *mib.SupportRow) { r.Interval = 99 * time.Millisecond })}, mib.WrongValue, 1, "100ms to 24h"},
+		{"interval longer than the column's", []mib.Variable{next, with(func(r *mib.SupportRow) { r.Interval = 24*time.Hour + time.Millisecond })}, mib.WrongValue, 1, "100ms to 24h"},
 		{"bad interval", []mib.Variable{next, with(func(r *mib.SupportRow) { r.Interval = 0 })}, mib.WrongValue, 1, "interval"},
 		{"ancestor", []mib.Variable{next, with(func(r *mib.SupportRow) { r.Node = 1 })}, mib.ResourceUnavailable, 1, "own path 1/4"},
 		{"itself", []mib.Variable{next, with(func(r *mib.SupportRow) { r.Node = 4 })}, mib.ResourceUnavailable, 1, "own path 1/4"},
@@ -82,7 +84,7 @@ func TestControlRefusals(t *testing.T) {
 		{"column with an unknown profile", []mib.Variable{next, create, address, cell(mib.SimoneSupportProfile, 30, mib.Text("ups"))}, mib.ResourceUnavailable, 1, `"ups"`},
 		{"column with an old epoch", []mib.Variable{next, cell(mib.SimoneSupportEpoch, 20, mib.Octets(mib.Epoch{5}.Append(nil)))}, mib.InconsistentValue, 1, "below the row's"},
 		{"row on the own path", []mib.Variable{next, cell(mib.SimoneSupportRowStatus, 1, mib.Integer(int32(mib.RowCreateAndGo))), cell(mib.SimoneSupportAddress, 1, mib.Text("127.0.0.1:161"))},
-			mib.InconsistentValue, 1, "close a loop"},
+			mib.ResourceUnavailable, 1, "close a loop"},
 		{"row 0", []mib.Variable{next, cell(mib.SimoneSupportRowStatus, 0, mib.Integer(int32(mib.RowCreateAndGo)))}, mib.NoCreation, 1, "NodeID"},
 		{"learned column", []mib.Variable{next, cell(mib.SimoneSupportRtt, 20, mib.Gauge(1))}, mib.NotWritable, 1, "simoneSupportRtt.20"},
 		{"destroy and change", []mib.Variable{next, destroy, cell(mib.SimoneSupportName, 20, mib.Text("x"))}, mib.InconsistentValue, 1, "destroyed"},
@@ -123,7 +125,7 @@ func TestControlAtANodeThatIsNoIlm(t *testing.T) {
 		reason string
 	}{
 		{"interval", []mib.Variable{scalar(mib.SimoneIlmPollInterval, mib.Gauge(1000))}, mib.InconsistentValue, "write simoneIlmAdminStatus up"},
-		{"rows", []mib.Variable{applyVar(mib.Apply{Stage: []mib.SupportRow{row(20, 1)}})}, mib.WrongValue, "promote it first"},
+		{"rows", []mib.Variable{applyVar(mib.Apply{Stage: []mib.SupportRow{row(20, 1)}})}, mib.InconsistentName, "promote it first"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, nil)

@@ -271,7 +271,7 @@ func (h *Host) isTop() bool { return h.cfg.Node.Identity().Role == mib.RoleTLM }
 // h.mu is held, by plan.
 func (h *Host) holds(r mib.SupportRow) error {
 	if _, err := netip.ParseAddrPort(r.Address); err != nil {
-		return fmt.Errorf("address %q is not host:port or [host]:port in numbers, for example 192.0.2.7:161", r.Address)
+		return &reconfig.Refusal{Why: reconfig.Malformed, Text: fmt.Sprintf("address %q is not host:port or [host]:port in numbers, for example 192.0.2.7:161", r.Address)}
 	}
 	if _, ok := h.cfg.Profiles(r.Profile); !ok {
 		return fmt.Errorf("profile %q is not held here", r.Profile)

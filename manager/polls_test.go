@@ -401,7 +401,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		var rows []mib.SupportRow
 		for id := mib.NodeID(20); id < 28; id++ {
 			r := row(id, 1)
-			r.Interval = 20 * time.Millisecond
+			r.Interval = 100 * time.Millisecond
 			rows = append(rows, r)
 		}
 		b.stage(t, rows...)

@@ -51,6 +51,8 @@ func controlFailure(verb reconfig.ControlVerb, status mib.ErrorStatus, index int
 		return reconfig.EpochStale
 	case mib.ResourceUnavailable:
 		return reconfig.NotHeld
+	case mib.InconsistentName:
+		return reconfig.NotILM
 	case mib.NotWritable:
 		if index <= 1 {
 			// A child's fence can always be written: it is not there, and the

@@ -92,10 +92,11 @@ const (
 	EpochStale                    // the target has seen a newer epoch for a row (or its tombstone)
 	NotHeld                       // the target lacks the credential, profile or room for a row
 	Malformed                     // the target could make no sense of it
+	NotILM                        // rows for a node that is no ILM: it has to be promoted first
 )
 
 func (f Failure) String() string {
-	return [...]string{"unknown", "timed out", "fence is stale", "epoch is stale", "credential, profile or room not held", "malformed"}[min(int(f), 5)]
+	return [...]string{"unknown", "timed out", "fence is stale", "epoch is stale", "credential, profile or room not held", "malformed", "no ILM"}[min(int(f), 6)]
 }
 
 // OperatorAsked carries an operator's wish.

@@ -173,6 +173,8 @@ func (e *Engine) failed(ev ActionFailed) {
 	case FenceStale:
 		e.counters.StaleFences++
 		c.claimed = false
+	case NotILM: // it has lost its role, or another has taken it: read it, and promote it again
+		c.report.Active, c.settings = false, IlmSettings{}
 	case EpochStale, NotHeld, Malformed:
 		e.refused(c, set, ev)
 	}

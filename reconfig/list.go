@@ -3,6 +3,7 @@ package reconfig
 import (
 	"container/heap"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -51,7 +52,8 @@ type ListLimits struct {
 	LogRecords  int // records kept until acknowledged
 	Incarnation uint64
 	// Holds says whether this manager holds what a row needs: its profile,
-	// its credential, a usable address. The error says which and why.
+	// its credential. The error says which and why; a *Refusal is one of
+	// another kind than NotHeld.
 	Holds func(mib.SupportRow) error
 }
 
@@ -167,7 +169,7 @@ func (l *List) Plan(now Instant, set ControlSet) (*ListChange, *Refusal) {
 
 func (l *List) planRows(now Instant, a mib.Apply, ch *ListChange) *Refusal {
 	if !l.state.Active {
-		return &Refusal{Malformed, "this node is not an ILM: promote it first (simoneIlmAdminStatus up)"}
+		return &Refusal{NotILM, "this node is not an ILM: promote it first (simoneIlmAdminStatus up)"}
 	}
 	fresh := 0
 	for _, r := range a.Stage {
@@ -183,7 +185,11 @@ func (l *List) planRows(now Instant, a mib.Apply, ch *ListChange) *Refusal {
 		}
 		if l.limits.Holds != nil {
 			if err := l.limits.Holds(r); err != nil {
-				return &Refusal{NotHeld, fmt.Sprintf("node %d (%s): %v", r.Node, r.Name, err)}
+				why := NotHeld
+				if refusal, ok := errors.AsType[*Refusal](err); ok {
+					why = refusal.Why
+				}
+				return &Refusal{why, fmt.Sprintf("node %d (%s): %v", r.Node, r.Name, err)}
 			}
 		}
 		if have {
@@ -217,14 +223,20 @@ func (l *List) planRows(now Instant, a mib.Apply, ch *ListChange) *Refusal {
 	return nil
 }
 
+// The intervals that a row may have (simoneSupportInterval).
+const (
+	MinInterval = 100 * time.Millisecond
+	MaxInterval = 24 * time.Hour
+)
+
 func validRow(r mib.SupportRow) error {
 	switch {
 	case r.Node == 0:
 		return fmt.Errorf("a row needs a NodeID from 1 to 4294967295")
 	case r.Epoch.IsZero():
 		return fmt.Errorf("node %d: a row needs an epoch", r.Node)
-	case r.Interval < 10*time.Millisecond:
-		return fmt.Errorf("node %d: interval %v is shorter than 10 ms", r.Node, r.Interval)
+	case r.Interval < MinInterval || r.Interval > MaxInterval:
+		return fmt.Errorf("node %d: interval %v is not from %v to %v", r.Node, r.Interval, MinInterval, MaxInterval)
 	case r.Kind < mib.KindLeaf || r.Kind > mib.KindDevice:
 		return fmt.Errorf("node %d: kind %d is not leaf(1), ilm(2) or device(3)", r.Node, r.Kind)
 	}

@@ -176,7 +176,7 @@ func TestListRefusesRows(t *testing.T) {
 		l := NewList(ListState{}, ListLimits{}, start)
 		set := stage(row(2, 1))
 		set.Fence = fence(1, 1)
-		if _, ref := l.Plan(start, set); ref == nil || ref.Why != Malformed {
+		if _, ref := l.Plan(start, set); ref == nil || ref.Why != NotILM {
 			t.Errorf("a leaf takes a row: %v", ref)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"simone/mib"
 )
@@ -132,6 +133,14 @@ func steps() []step {
 		{name: "NotWritable/ReadOnlyTable", vars: vars(cell(mib.SimoneAggregateCount, 1, mib.Gauge(1))), status: mib.NotWritable, index: 1},
 		{name: "ResourceUnavailable/Credential", vars: fenced(with(func(r *mib.SupportRow) { r.Credential = "prod" })), status: mib.ResourceUnavailable, index: 2, reason: `"prod" is not held`},
 		{name: "ResourceUnavailable/OwnPath", vars: fenced(with(func(r *mib.SupportRow) { r.Node = 1 })), status: mib.ResourceUnavailable, index: 2, reason: "own path 1/4"},
+		{name: "ResourceUnavailable/OwnPathByColumns", vars: fenced(status(1, createAndGo), address(1)), status: mib.ResourceUnavailable, index: 2, reason: "own path 1/4"},
+		{name: "WrongValue/Address", vars: fenced(with(func(r *mib.SupportRow) { r.Address = "n30" })), status: mib.WrongValue, index: 2, reason: `"n30" is not host:port`},
+		{name: "WrongValue/AddressByColumns", vars: fenced(status(32, createAndGo), cell(mib.SimoneSupportAddress, 32, mib.Text("n30"))), status: mib.WrongValue, index: 3, reason: `"n30" is not host:port`},
+		{name: "WrongValue/Interval", vars: fenced(with(func(r *mib.SupportRow) { r.Interval = 99 * time.Millisecond })), status: mib.WrongValue, index: 2, reason: "100ms to 24h"},
+		{name: "WrongValue/IntervalByColumns", vars: fenced(cell(mib.SimoneSupportInterval, 20, mib.Gauge(99))), status: mib.WrongValue, index: 2, reason: "100 to 86400000"},
+		{name: "WrongValue/Policy", vars: fenced(scalar(mib.SimonePolicy, mib.Text("whim"))), status: mib.WrongValue, index: 2, reason: "balance or paper"},
+		{name: "InconsistentValue/RuleWithoutFence", vars: vars(scalar(mib.SimoneThresholdSplit, mib.Text("20"))), status: mib.InconsistentValue, index: 1, reason: "begins with simoneIlmFence.0"},
+		{name: "Scalars/Rules", vars: fenced(scalar(mib.SimoneThresholdSplit, mib.Text("20")), scalar(mib.SimonePolicy, mib.Text("paper")), scalar(mib.SimoneReconfigPaused, mib.Truth(true)))},
 		{name: "CommitFailed/Disk", vars: fenced(apply(mib.Apply{Stage: []mib.SupportRow{row(90, 9)}})), broken: disk, status: mib.CommitFailed, index: 1, reason: "no space left"},
 
 		// What passed is undone when another handler fails, in test and in
