@@ -74,6 +74,12 @@ type Config struct {
 	Backlog    int // replies that may wait for the result worker; 0: 4096
 	// Incarnation tells this life's report log from others'; 0: random.
 	Incarnation uint64
+	// LogWindow is how often the report log is written to the store, which has
+	// to be a LogStore, so that it outlives the process; 0: it does not.
+	LogWindow time.Duration
+	// Polled gives the last slot of a node on the list that is known to have
+	// been polled before this process (reconfig.ListLimits); it may be nil.
+	Polled func(mib.NodeID) (slot uint32, known bool)
 
 	Trigger  time.Duration // window of temperatures until the parent says; 0: 10 s
 	Interval time.Duration // of polls, for rows that name none, until the parent says; 0: 10 s
@@ -127,7 +133,7 @@ func (c *Config) complete() error {
 	if len(missing) > 0 {
 		return fmt.Errorf("manager: the configuration lacks %s", strings.Join(missing, ", "))
 	}
-	if c.Capacity < 0 || c.LogRecords < 0 || c.Backlog < 0 || c.Trigger < 0 || c.Interval < 0 || c.Tick < 0 || c.Processors < 0 {
+	if c.Capacity < 0 || c.LogRecords < 0 || c.Backlog < 0 || c.LogWindow < 0 || c.Trigger < 0 || c.Interval < 0 || c.Tick < 0 || c.Processors < 0 {
 		return errors.New("manager: a limit, period or number of processors is negative; write 0 for the default")
 	}
 	if c.Logger == nil {
@@ -171,6 +177,10 @@ type Host struct {
 	trigger  chan struct{} // holds one token when the window is to end now
 	changed  chan struct{} // holds one token when a control SET changed something
 	runQueue uint32        // the metric of simoneSupportLoad
+
+	logs      LogStore      // nil: the report log is not kept
+	logged    loggedTo      // the last batch; for the goroutine that writes them
+	concluded chan struct{} // holds one token when a poll was concluded
 
 	// controlMu is held from a control SET that passed its test until it
 	// ends, so that what was planned is still true when it is applied.
@@ -235,6 +245,7 @@ func New(cfg Config) (*Host, error) {
 		kicked:    make(chan struct{}, 1),
 		trigger:   make(chan struct{}, 1),
 		changed:   make(chan struct{}, 1),
+		concluded: make(chan struct{}, 1),
 		runQueue:  mib.MetricNumber(mib.ProfileSimone, "runqueue"),
 		values:    newValues(),
 		nodes:     make(map[mib.NodeID]*rowState),
@@ -249,12 +260,23 @@ func New(cfg Config) (*Host, error) {
 	if h.isTop() {
 		state.Active = true // nobody is above to promote it
 	}
+	kept, err := h.loadLog()
+	if err != nil {
+		return nil, err
+	}
 	h.list = reconfig.NewList(state, reconfig.ListLimits{
 		Capacity:    cfg.Capacity,
 		LogRecords:  cfg.LogRecords,
 		Incarnation: cfg.Incarnation,
 		Holds:       h.holds,
+		Kept:        kept,
+		Polled:      cfg.Polled,
 	}, now)
+	if h.logs != nil { // nothing is shown that is not reserved
+		if err := h.writeLog(func() reconfig.LogBatch { return h.list.Log().Batch(false) }); err != nil {
+			return nil, fmt.Errorf("manager: keep the report log: %w", err)
+		}
+	}
 	if err := h.tune(h.tuning); err != nil {
 		return nil, fmt.Errorf("manager: %w", err)
 	}
@@ -307,10 +329,20 @@ func (h *Host) Run(ctx context.Context) error {
 	h.mu.Unlock()
 	h.assumeRole()
 
-	var workers sync.WaitGroup
-	workers.Go(func() { h.workResults(ctx) })
-	workers.Go(func() { h.schedule(ctx) })
-	workers.Wait()
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var worker, keeper sync.WaitGroup
+	worker.Go(func() { h.workResults(working) })
+	if h.logs != nil {
+		keeper.Go(func() { h.keepLog(ctx) })
+	}
+	h.schedule(ctx)
+	keeper.Wait()
+	if h.logs != nil {
+		h.endLog()
+	}
+	stop()
+	worker.Wait()
 
 	h.mu.Lock()
 	h.running = false

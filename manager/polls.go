@@ -226,6 +226,7 @@ func (h *Host) failed(now reconfig.Instant, p reconfig.Poll) {
 	h.window.missed++
 	h.list.Failed(now, p.Row.Node, p.Slot)
 	h.kickIfDue(now)
+	h.conclude()
 	if s, have := h.list.Row(now, p.Row.Node); have && s.Failing {
 		h.values.silence(p.Row.Node)
 	}
@@ -261,6 +262,7 @@ func (h *Host) workResults(ctx context.Context) {
 		}
 		h.work(r, began, injected)
 		h.results.done()
+		h.conclude()
 	}
 }
 

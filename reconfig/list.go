@@ -51,6 +51,13 @@ type ListLimits struct {
 	Capacity    int // rows
 	LogRecords  int // records kept until acknowledged
 	Incarnation uint64
+	// Kept is for a log that outlives its process: what the store has of it,
+	// the zero LogState if that is nothing yet. Nil for a log that is not kept.
+	Kept *LogState
+	// Polled gives the last slot of a node that is known to have been polled
+	// before this process; false, or nil, if that is not known. Then no slot is
+	// polled that has begun before.
+	Polled func(mib.NodeID) (slot uint32, known bool)
 	// Holds says whether this manager holds what a row needs: its profile,
 	// its credential. The error says which and why; a *Refusal is one of
 	// another kind than NotHeld.
@@ -114,6 +121,10 @@ func NewList(state ListState, limits ListLimits, now Instant) *List {
 		l.state.Tombs = make(map[mib.NodeID]mib.Epoch)
 	}
 	l.log = newLog(limits.Incarnation, limits.LogRecords)
+	if limits.Kept != nil {
+		l.log.resume(*limits.Kept, now)
+	}
+	polled := polledBefore(limits)
 	for _, r := range state.Rows {
 		// A clock that was set back while the list was down would have its
 		// nodes wait until it is as late as it was.
@@ -121,6 +132,7 @@ func NewList(state ListState, limits ListLimits, now Instant) *List {
 			r.Zero = r.Zero.Add(-far.Truncate(r.Row.Interval))
 		}
 		l.put(r, now)
+		l.takeRunning(l.rows[r.Row.Node], polled, now)
 	}
 	return l
 }

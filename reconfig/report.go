@@ -70,8 +70,11 @@ func (e *Engine) reported(ev ChildReported) {
 	if c.claimed && c.set == nil && c.calm && c.seq == c.probeSeq && r.Fence.Compare(c.acked) < 0 { // it lost what it had kept
 		c.claimed, c.full, c.settings = false, true, IlmSettings{}
 	}
-	if r.Log.Incarnation != c.report.Log.Incarnation { // it restarted, perhaps by another clock
-		c.ackedSeq, c.full, c.probeAt = 0, true, e.now
+	if r.Log.Incarnation != c.report.Log.Incarnation {
+		c.ackedSeq = 0
+	}
+	if r.Log.Incarnation != c.report.Log.Incarnation || r.Windows < c.report.Windows { // it restarted, perhaps by another clock
+		c.full, c.probeAt = true, e.now
 	}
 	if r.Active && !c.report.Active { // what this manager keeps itself may go there
 		for id := range e.owned[e.state.Meta.Self] {

@@ -118,10 +118,15 @@ func New(o Options) (*Manager, error) {
 	if len(o.Config.Credentials) > 0 {
 		credential = o.Config.Credentials[0].Name
 	}
+	polled, err := lastPolled(o.Store)
+	if err != nil {
+		return nil, fmt.Errorf("tlm: %w", err)
+	}
 	m.host, err = manager.New(manager.Config{
 		Node: o.Node, Store: o.Store, Poller: o.Poller, Clock: o.Clock, Logger: o.Logger,
 		Profiles: o.Profiles, HoldsCredential: o.HoldsCredential, Credential: credential,
-		LogRecords: o.Config.ILM.LogRecords, Incarnation: o.Incarnation,
+		LogRecords: o.Config.ILM.LogRecords, LogWindow: time.Duration(o.Config.ILM.LogWindow), Incarnation: o.Incarnation,
+		Polled:  polled,
 		Trigger: m.settings.engine().Trigger, Interval: m.settings.engine().Interval, KeepPace: m.keepPace,
 		Tuning: m.settings.tuning(), KeepTuning: m.settings.keepTuning,
 		Slow: o.Slow, Leads: o.Leads, Below: below{m},
@@ -142,6 +147,20 @@ func New(o Options) (*Manager, error) {
 	}
 	m.inventory = newInventory(m)
 	return m, nil
+}
+
+// lastPolled gives the last slot of each node that has its sample. What was
+// polled and is not stored may be polled again: a slot is filled once.
+func lastPolled(s Store) (func(mib.NodeID) (uint32, bool), error) {
+	state, err := s.Load()
+	if err != nil {
+		return nil, fmt.Errorf("load state: %w", err)
+	}
+	last := make(map[mib.NodeID]uint32, len(state.Ledgers))
+	for id, l := range state.Ledgers {
+		last[id] = l.Last()
+	}
+	return func(id mib.NodeID) (uint32, bool) { return last[id], true }, nil
 }
 
 // below shows the own Host the tree below. The two need each other; this one

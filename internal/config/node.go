@@ -226,6 +226,11 @@ type ILM struct {
 	// LogRecords is how many records of the report log are kept for a parent
 	// that does not read, 100 to 10000000; then the oldest go.
 	LogRecords int `yaml:"log_records"`
+	// LogWindow is how often the report log is written to disk, so that it
+	// outlives the process: 100 ms to 1 h. What was logged within the last
+	// window before a crash is lost with it. 0, the default, keeps it in memory
+	// only.
+	LogWindow Duration `yaml:"log_window"`
 }
 
 // Log is what a process writes to standard error.
@@ -332,6 +337,9 @@ func (n *Node) check(top bool) Problems {
 	ps.under("temperature", n.Temperature.problems())
 	checkInt(&ps, "ilm.capacity", n.ILM.Capacity, 1, 100_000)
 	checkInt(&ps, "ilm.log_records", n.ILM.LogRecords, 100, 10_000_000)
+	if n.ILM.LogWindow != 0 {
+		checkDuration(&ps, "ilm.log_window", n.ILM.LogWindow, 100*time.Millisecond, time.Hour)
+	}
 	checkChoice(&ps, "log.level", n.Log.Level, logLevels...)
 	checkChoice(&ps, "log.format", n.Log.Format, "text", "json")
 	return ps

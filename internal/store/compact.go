@@ -103,10 +103,10 @@ func (d *DB) count() (records map[string]int, err error) {
 	records = make(map[string]int)
 	err = d.guard("count", func() error {
 		return d.bolt.View(func(tx *bolt.Tx) error {
-			for _, name := range buckets() {
-				records[string(name)] = tx.Bucket(name).Stats().KeyN
-			}
-			return nil
+			return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
+				records[string(name)] = b.Stats().KeyN
+				return nil
+			})
 		})
 	})
 	return records, err

@@ -31,6 +31,7 @@
 //	entries   by sequence number
 //	samples   by order of arrival; an index by node is built when it is opened
 //	settings  by name
+//	log       report log, by sequence number; only if one was kept
 //
 // Beside the file is another one that counts terms (FILE.term).
 //

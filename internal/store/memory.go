@@ -25,6 +25,9 @@ type Memory struct {
 	entries  []Entry
 	last     uint64 // number of the newest entry
 	settings map[string]string
+	logHead  logHead
+	log      map[uint32][]byte // by sequence number
+	logKeys  []uint32          // sorted
 }
 
 // NewMemory makes an empty store with default limits.
@@ -37,6 +40,7 @@ func NewMemoryWith(limits Limits) *Memory {
 		records:  make(map[string]map[mib.NodeID][]byte),
 		samples:  make(map[mib.NodeID][]reconfig.Stored),
 		settings: make(map[string]string),
+		log:      make(map[uint32][]byte),
 	}
 	for _, b := range [][]byte{bucketNodes, bucketLedgers, bucketCursors, bucketRows, bucketTombs} {
 		m.records[string(b)] = make(map[mib.NodeID][]byte)

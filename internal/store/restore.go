@@ -103,6 +103,9 @@ func markRestored(path string, r Restored, name string) error {
 		return badBackup(name, "the store in it is damaged: %v", err)
 	}
 	err = d.bolt.Update(func(tx *bolt.Tx) error {
+		if err := forgetLog(tx); err != nil {
+			return err
+		}
 		return putJSON(tx, bucketMeta, keyRestored, restoredMark{Made: r.Header.Made, Term: r.Term})
 	})
 	return errors.Join(err, d.Close())

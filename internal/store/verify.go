@@ -88,6 +88,11 @@ func (d *DB) verify(whole bool) error {
 				return err
 			}
 		}
+		if tx.Bucket(bucketLog) != nil {
+			if err := verifyKeys(tx, bucketLog); err != nil {
+				return err
+			}
+		}
 		// bbolt's own check, of what it keeps in between. It runs in a
 		// goroutine where a fault cannot be caught, so it comes after all
 		// pages were read here.
@@ -111,6 +116,9 @@ func (d *DB) verify(whole bool) error {
 			return err
 		}
 		if _, err := d.readSettings(tx); err != nil {
+			return err
+		}
+		if _, err := d.readLog(tx); err != nil {
 			return err
 		}
 		return each(tx, bucketEntries, parseSeqKey, func(_ uint64, k, v []byte) error {

@@ -30,6 +30,8 @@ type World struct {
 	// Slow is how long an answered poll takes at most, if more than usual.
 	Slow time.Duration
 
+	logWindow time.Duration // 0: report logs die with their processes
+
 	// Limit is how many events the world may have; more is taken for a loop
 	// that never ends.
 	Limit int

@@ -3,6 +3,7 @@ package testbed
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"simone/mib"
@@ -22,8 +23,9 @@ type Node struct {
 	List      *reconfig.List
 	Durable   reconfig.ListState
 	Candidate bool
-	FailWrite bool          // it crashes at the next control SET, between write and answer
-	Skew      time.Duration // how far its clock is ahead of the world's, from the next start
+	FailWrite bool              // it crashes at the next control SET, between write and answer
+	Skew      time.Duration     // how far its clock is ahead of the world's, from the next start
+	Log       reconfig.LogState // what its disk has of its report log, if the world keeps logs
 
 	skew  time.Duration
 	heard reconfig.Instant // when a manager last asked it
@@ -69,12 +71,47 @@ func (w *World) Crash(n *Node) {
 	n.wake = 0
 }
 
+// EndWell ends a node in good order: what its log has is on disk.
+func (w *World) EndWell(n *Node) {
+	if w.logWindow > 0 {
+		n.keepLog(n.List.LastBatch())
+	}
+	w.Crash(n)
+}
+
+// keepLog is one transaction on the disk of a node.
+func (n *Node) keepLog(b reconfig.LogBatch) {
+	kept := slices.DeleteFunc(slices.Clone(n.Log.Records), func(r reconfig.KeptRecord) bool { return r.Seq <= b.Tail || n.Log.Incarnation != b.Incarnation })
+	n.Log = b.LogState
+	n.Log.Records = append(kept, b.Records...)
+	n.List.Log().Kept(b)
+}
+
+// KeepLogs has all nodes write their report logs to their disks, so often.
+func (w *World) KeepLogs(window time.Duration) {
+	w.logWindow = window
+	for _, id := range w.ids {
+		w.writeLogs(w.Nodes[id])
+	}
+}
+
+// writeLogs writes a node's log to its disk now and then.
+func (w *World) writeLogs(n *Node) {
+	life := n.life
+	n.keepLog(n.List.Log().Batch(false))
+	w.After(w.logWindow, func() {
+		if n.Up && n.life == life {
+			w.writeLogs(n)
+		}
+	})
+}
+
 // Forget loses the rows, or all that a stopped node has on disk.
 func (w *World) Forget(n *Node, all bool) {
 	w.trace("node %d loses its rows (all its disk: %v)", n.ID, all)
 	n.Durable.Rows = nil
 	if all {
-		n.Durable = reconfig.ListState{Active: n.ID == w.Parent.Self}
+		n.Durable, n.Log = reconfig.ListState{Active: n.ID == w.Parent.Self}, reconfig.LogState{}
 		w.checks.forget(n.ID)
 	}
 }
@@ -90,7 +127,15 @@ func (w *World) Restart(n *Node) {
 
 func (w *World) startList(n *Node) {
 	n.skew = n.Skew
-	n.List = reconfig.NewList(cloneList(n.Durable), reconfig.ListLimits{Incarnation: w.Chance.Uint64() | 1}, n.now(w))
+	limits := reconfig.ListLimits{Incarnation: w.Chance.Uint64() | 1}
+	if w.logWindow > 0 {
+		kept := n.Log
+		limits.Kept = &kept
+	}
+	n.List = reconfig.NewList(cloneList(n.Durable), limits, n.now(w))
+	if w.logWindow > 0 {
+		w.writeLogs(n)
+	}
 	w.wakeList(n)
 }
 
