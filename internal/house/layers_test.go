@@ -34,6 +34,7 @@ var layers = []layer{
 	{name: "internal/snmp", below: "mib internal/snmp/usm", library: "github.com/gosnmp/gosnmp"},
 	{name: "internal/device", below: "mib internal/snmp"},
 	{name: "internal/snmpdconf", below: "mib internal/snmp/usm"},
+	{name: "internal/store/storetest", below: "mib reconfig", library: "pgregory.net/rapid"},
 	{name: "internal/store", below: "mib reconfig", library: "go.etcd.io/bbolt"},
 	{name: "internal/store/etcd", below: "mib reconfig internal/store", library: "go.etcd.io/etcd/client/v3 go.etcd.io/etcd/api/v3 google.golang.org/grpc go.uber.org/zap"},
 	{name: "agent", below: "mib", library: "github.com/prometheus/procfs"},

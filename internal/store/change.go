@@ -45,8 +45,8 @@ const (
 	fieldRemoved // no record
 	fieldTomb
 	fieldEntry // by number
-	fieldPut
-	fieldUnset
+	fieldPut   // the number is the name's length; the value follows
+	fieldUnset // likewise
 )
 
 // How a Change is packed.
@@ -104,19 +104,16 @@ func (c *Change) Pack() ([]byte, error) {
 		w.json(fieldEntry, e.Seq, seqKey(e.Seq), &e.Entry)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Put)) {
-		w.json(fieldPut, 0, keySetting, [2]string{name, c.Put[name]})
+		w.put(fieldPut, uint64(len(name)), seal([]byte(name), append([]byte{recordVersion}, name+c.Put[name]...)))
 	}
 	for _, name := range c.Unset {
-		w.json(fieldUnset, 0, keySetting, name)
+		w.put(fieldUnset, uint64(len(name)), seal([]byte(name), append([]byte{recordVersion}, name...)))
 	}
 	if w.err != nil {
 		return nil, fmt.Errorf("pack a change: %w", w.err)
 	}
 	return deflated(w.b), nil
 }
-
-// keySetting is what the check sums of settings are made with.
-var keySetting = []byte("setting")
 
 // fields writes a Change; the first error sticks.
 type fields struct {
@@ -251,17 +248,22 @@ func (c *Change) take(tag byte, number uint64, record []byte) (err error) {
 		e := Entry{Seq: number}
 		err = unsealJSON(seqKey(number), record, &e.Entry)
 		c.Entries = append(c.Entries, e)
-	case fieldPut:
-		var pair [2]string
-		err = unsealJSON(keySetting, record, &pair)
-		if c.Put == nil {
-			c.Put = make(map[string]string)
+	case fieldPut, fieldUnset:
+		if number >= uint64(len(record)) {
+			return errShort
 		}
-		c.Put[pair[0]] = pair[1]
-	case fieldUnset:
-		var name string
-		err = unsealJSON(keySetting, record, &name)
-		c.Unset = append(c.Unset, name)
+		text, err := unseal(record[1:][:number:number], record)
+		if err != nil {
+			return err
+		}
+		if name := string(text[:number]); tag == fieldUnset {
+			c.Unset = append(c.Unset, name)
+		} else {
+			if c.Put == nil {
+				c.Put = make(map[string]string)
+			}
+			c.Put[name] = string(text[number:])
+		}
 	default:
 		return errors.New("a field of a newer release")
 	}

@@ -26,7 +26,8 @@ type Limits struct {
 	Whole int64
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults puts the defaults in the place of zeros.
+func (l Limits) WithDefaults() Limits {
 	if l.Samples <= 0 {
 		l.Samples = 512
 	}
@@ -110,7 +111,7 @@ func OpenWith(path string, limits Limits) (db *DB, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("store %s: make its directory: %w", path, err)
 	}
-	d := &DB{path: path, limits: limits.withDefaults()}
+	d := &DB{path: path, limits: limits.WithDefaults()}
 	defer func() {
 		if err != nil {
 			d.abandon()

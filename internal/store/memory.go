@@ -36,7 +36,7 @@ func NewMemory() *Memory { return NewMemoryWith(Limits{}) }
 // NewMemoryWith makes an empty store.
 func NewMemoryWith(limits Limits) *Memory {
 	m := &Memory{
-		limits:   limits.withDefaults(),
+		limits:   limits.WithDefaults(),
 		records:  make(map[string]map[mib.NodeID][]byte),
 		samples:  make(map[mib.NodeID][]reconfig.Stored),
 		settings: make(map[string]string),

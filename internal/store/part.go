@@ -32,6 +32,9 @@ const (
 // is a few ten kilo-octets, so many that a thousand nodes are few keys.
 const perPart = 64
 
+// EntryPart is the part that has an entry of the event table.
+func EntryPart(seq uint64) Part { return Part{PartEntries, uint32(seq / perPart)} }
+
 // Parts gives the parts that a change touches, each once.
 func (c *Change) Parts() []Part {
 	touched := make(map[Part]struct{})

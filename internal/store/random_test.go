@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
+	"simone/internal/store/storetest"
 	"simone/mib"
 	"simone/reconfig"
 )
@@ -34,8 +34,8 @@ func TestRandomTransactions(t *testing.T) {
 		model := newState()
 		list := newListState(listHead{})
 		id := rapid.Map(rapid.Uint32Range(1, 6), func(n uint32) mib.NodeID { return mib.NodeID(n) })
-		each := func(f func(keeper) error) {
-			for _, k := range []keeper{db, memory} {
+		each := func(f func(storetest.Store) error) {
+			for _, k := range []storetest.Store{db, memory} {
 				if err := f(k); err != nil {
 					t.Fatal(err)
 				}
@@ -43,8 +43,8 @@ func TestRandomTransactions(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"apply": func(t *rapid.T) {
-				txn := drawTxn(t, id)
-				each(func(k keeper) error { return k.Apply(txn) })
+				txn := storetest.Txn(t, id)
+				each(func(k storetest.Store) error { return k.Apply(txn) })
 				if txn.Meta != nil {
 					model.Meta = *txn.Meta
 				}
@@ -63,8 +63,8 @@ func TestRandomTransactions(t *testing.T) {
 				}
 			},
 			"list": func(t *rapid.T) {
-				ch := drawChange(t, id)
-				each(func(k keeper) error { return k.ApplyList(ch) })
+				ch := storetest.Change(t, id)
+				each(func(k storetest.Store) error { return k.ApplyList(ch) })
 				list.Active, list.Settings, list.Fence, list.FenceSum = ch.Active, ch.Settings, ch.Fence, ch.FenceSum
 				for _, r := range ch.Rows {
 					list.Rows[r.Row.Node] = r
@@ -82,7 +82,7 @@ func TestRandomTransactions(t *testing.T) {
 				entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) reconfig.Entry {
 					return reconfig.Entry{At: reconfig.Instant(rapid.Int64().Draw(t, "at")), Seen: rapid.String().Draw(t, "seen")}
 				}), 0, 7).Draw(t, "entries")
-				each(func(k keeper) error { return k.AddEntries(entries) })
+				each(func(k storetest.Store) error { return k.AddEntries(entries) })
 			},
 			"reopen": func(t *rapid.T) {
 				if err := db.Close(); err != nil {
@@ -97,7 +97,7 @@ func TestRandomTransactions(t *testing.T) {
 				db.bolt.NoSync = true
 			},
 			"": func(t *rapid.T) {
-				each(func(k keeper) error {
+				each(func(k storetest.Store) error {
 					state, err := k.Load()
 					if err != nil {
 						return err
@@ -128,60 +128,4 @@ func TestRandomTransactions(t *testing.T) {
 			},
 		})
 	})
-}
-
-func drawTxn(t *rapid.T, id *rapid.Generator[mib.NodeID]) reconfig.Txn {
-	var txn reconfig.Txn
-	if rapid.Bool().Draw(t, "meta") {
-		txn.Meta = &reconfig.Meta{Term: rapid.Uint32().Draw(t, "term"), Order: rapid.Uint64().Draw(t, "order")}
-	}
-	for range rapid.IntRange(0, 3).Draw(t, "nodes") {
-		txn.Nodes = append(txn.Nodes, reconfig.Node{
-			ID: id.Draw(t, "id"), Name: rapid.String().Draw(t, "name"), Drained: rapid.Bool().Draw(t, "drained"),
-			Zero: reconfig.Instant(rapid.Int64().Draw(t, "zero")),
-		})
-	}
-	for range rapid.IntRange(0, 3).Draw(t, "ledgers") {
-		l := reconfig.Ledger{Refused: rapid.Uint64().Draw(t, "refused")}
-		for _, slot := range rapid.SliceOfN(rapid.Uint32(), 0, 5).Draw(t, "slots") {
-			l.Fill(slot)
-		}
-		if rapid.Bool().Draw(t, "holds") {
-			l.Held = []reconfig.HeldSample{{Slot: rapid.Uint32().Draw(t, "slot"), At: reconfig.Instant(rapid.Int64().Draw(t, "at")),
-				By: id.Draw(t, "by"), Payload: rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "payload")}}
-		}
-		txn.Ledgers = append(txn.Ledgers, reconfig.LedgerOf{Node: id.Draw(t, "id"), Ledger: l})
-	}
-	for range rapid.IntRange(0, 2).Draw(t, "cursors") {
-		txn.Cursors = append(txn.Cursors, reconfig.CursorOf{Child: id.Draw(t, "child"),
-			Cursor: reconfig.Cursor{Incarnation: rapid.Uint64().Draw(t, "incarnation"), Seq: rapid.Uint32().Draw(t, "seq")}})
-	}
-	for range rapid.IntRange(0, 8).Draw(t, "samples") {
-		txn.Samples = append(txn.Samples, reconfig.Stored{Node: id.Draw(t, "id"), Slot: rapid.Uint32Range(0, 20).Draw(t, "slot"),
-			At: reconfig.Instant(rapid.Int64().Draw(t, "at")), By: id.Draw(t, "by"), Payload: rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "payload")})
-	}
-	if rapid.IntRange(0, 3).Draw(t, "forgets") == 0 {
-		txn.Forget = []mib.NodeID{id.Draw(t, "forget")}
-	}
-	return txn
-}
-
-func drawChange(t *rapid.T, id *rapid.Generator[mib.NodeID]) *reconfig.ListChange {
-	ch := &reconfig.ListChange{
-		Active: rapid.Bool().Draw(t, "active"), FenceSum: rapid.Uint64().Draw(t, "sum"),
-		Fence: mib.Fence{Parent: id.Draw(t, "parent"), Own: mib.Epoch{1, 2, 3, rapid.Uint32().Draw(t, "own")}, Seq: rapid.Uint32().Draw(t, "seq")},
-	}
-	for range rapid.IntRange(0, 3).Draw(t, "rows") {
-		ch.Rows = append(ch.Rows, reconfig.ListRow{
-			Row:  mib.SupportRow{Node: id.Draw(t, "node"), Name: rapid.String().Draw(t, "name"), Due: time.Duration(rapid.Int64().Draw(t, "due"))},
-			Zero: reconfig.Instant(rapid.Int64().Draw(t, "zero")),
-		})
-	}
-	for range rapid.IntRange(0, 2).Draw(t, "removed") {
-		ch.Removed = append(ch.Removed, id.Draw(t, "remove"))
-	}
-	for range rapid.IntRange(0, 2).Draw(t, "tombs") {
-		ch.Tombs = append(ch.Tombs, mib.Tombstone{Node: id.Draw(t, "tomb"), Epoch: mib.Epoch{0, rapid.Uint32Range(0, 1).Draw(t, "epoch")}})
-	}
-	return ch
 }

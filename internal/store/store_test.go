@@ -9,46 +9,32 @@ import (
 	"testing"
 	"time"
 
+	"simone/internal/store/storetest"
 	"simone/mib"
 	"simone/reconfig"
 )
 
-// keeper is what DB and Memory have in common.
-type keeper interface {
-	Load() (reconfig.State, error)
-	Apply(reconfig.Txn) error
-	LoadList() (reconfig.ListState, error)
-	ApplyList(*reconfig.ListChange) error
-	AddEntries([]reconfig.Entry) error
-	Entries(after uint64, limit int) ([]Entry, error)
-	Samples(node mib.NodeID, limit int) ([]reconfig.Stored, error)
-	Settings() (map[string]string, error)
-	SetSetting(name, value string) error
-	SetSettings(put map[string]string, forget ...string) error
-	Close() error
-}
-
 var (
-	_ keeper = (*DB)(nil)
-	_ keeper = (*Memory)(nil)
+	_ storetest.Store = (*DB)(nil)
+	_ storetest.Store = (*Memory)(nil)
 )
 
-// bothKinds runs a test on a DB and on a Memory; reopen closes and opens again.
-func bothKinds(t *testing.T, limits Limits, f func(t *testing.T, k keeper, reopen func() keeper)) {
-	t.Run("DB", func(t *testing.T) {
+func TestDB(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, limits storetest.Limits) (storetest.Store, func() storetest.Store) {
 		path := filepath.Join(t.TempDir(), "state", "tlm.db")
-		k := mustOpen(t, path, limits)
-		f(t, k, func() keeper {
-			if err := k.Close(); err != nil {
-				t.Fatal(err)
-			}
-			k = mustOpen(t, path, limits)
-			return k
-		})
+		d := mustOpen(t, path, Limits{Samples: limits.Samples, Entries: limits.Entries})
+		return d, func() storetest.Store {
+			must(t, d.Close())
+			d = mustOpen(t, path, Limits{Samples: limits.Samples, Entries: limits.Entries})
+			return d
+		}
 	})
-	t.Run("Memory", func(t *testing.T) {
-		m := NewMemoryWith(limits)
-		f(t, m, func() keeper { return m })
+}
+
+func TestMemory(t *testing.T) {
+	storetest.Run(t, func(_ *testing.T, limits storetest.Limits) (storetest.Store, func() storetest.Store) {
+		m := NewMemoryWith(Limits{Samples: limits.Samples, Entries: limits.Entries})
+		return m, func() storetest.Store { return m }
 	})
 }
 
@@ -80,128 +66,11 @@ func wantEqual(tb testing.TB, what string, got, want any) {
 	}
 }
 
-// fill sets everything in a value, however deep, to something that is not
-// zero, so that a field which is not kept is found.
-func fill(v reflect.Value, n *int) {
-	*n++
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				fill(v.Field(i), n)
-			}
-		}
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
-		fill(v.Index(0), n)
-		fill(v.Index(1), n)
-	case reflect.Array:
-		for i := range v.Len() {
-			fill(v.Index(i), n)
-		}
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		fill(v.Elem(), n)
-	case reflect.String:
-		v.SetString(fmt.Sprintf("text %d <&> é\x00", *n))
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		v.SetInt(-int64(*n % 100))
-		if v.OverflowInt(-1<<62) == false {
-			v.SetInt(-1<<62 - int64(*n))
-		}
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		top := uint64(1)<<(v.Type().Bits()-1) | uint64(*n%100)
-		v.SetUint(top)
-	case reflect.Float64:
-		v.SetFloat(float64(*n) + 0.1)
-	default:
-		panic("fill does not know " + v.Kind().String())
-	}
-}
-
-func filled[T any]() (t T) {
-	n := 0
-	fill(reflect.ValueOf(&t).Elem(), &n)
-	return t
-}
-
-func TestEveryFieldSurvives(t *testing.T) {
-	bothKinds(t, Limits{}, func(t *testing.T, k keeper, reopen func() keeper) {
-		txn := filled[reconfig.Txn]()
-		txn.Forget = nil
-		must(t, k.Apply(txn))
-		change := filled[reconfig.ListChange]()
-		change.Removed = nil
-		must(t, k.ApplyList(&change))
-		entry := filled[reconfig.Entry]()
-		must(t, k.AddEntries([]reconfig.Entry{entry}))
-		must(t, k.SetSettings(map[string]string{"simoneThresholdSplit": "17.5", "simoneTemperatureExpression": ""}))
-
-		k = reopen()
-		state, err := k.Load()
-		must(t, err)
-		wantEqual(t, "Meta", state.Meta, *txn.Meta)
-		wantEqual(t, "number of nodes", len(state.Nodes), len(txn.Nodes))
-		for _, n := range txn.Nodes {
-			wantEqual(t, "Node", state.Nodes[n.ID], n)
-		}
-		for _, l := range txn.Ledgers {
-			wantEqual(t, "Ledger", state.Ledgers[l.Node], l.Ledger)
-		}
-		for _, c := range txn.Cursors {
-			wantEqual(t, "Cursor", state.Cursors[c.Child], c.Cursor)
-		}
-		for _, s := range txn.Samples {
-			got, err := k.Samples(s.Node, 0)
-			must(t, err)
-			wantEqual(t, "Samples", got, []reconfig.Stored{s})
-		}
-		list, err := k.LoadList()
-		must(t, err)
-		want := newListState(listHead{change.Active, change.Settings, change.Fence, change.FenceSum})
-		for _, r := range change.Rows {
-			want.Rows[r.Row.Node] = r
-		}
-		for _, tomb := range change.Tombs {
-			want.Tombs[tomb.Node] = tomb.Epoch
-		}
-		wantEqual(t, "ListState", list, want)
-		entries, err := k.Entries(0, 0)
-		must(t, err)
-		wantEqual(t, "Entries", entries, []Entry{{1, entry}})
-		settings, err := k.Settings()
-		must(t, err)
-		wantEqual(t, "Settings", settings, map[string]string{"simoneThresholdSplit": "17.5", "simoneTemperatureExpression": ""})
-	})
-}
-
-func TestNewStoreIsEmpty(t *testing.T) {
-	bothKinds(t, Limits{}, func(t *testing.T, k keeper, _ func() keeper) {
-		state, err := k.Load()
-		must(t, err)
-		wantEqual(t, "State", state, newState())
-		list, err := k.LoadList()
-		must(t, err)
-		wantEqual(t, "ListState", list, newListState(listHead{}))
-		samples, err := k.Samples(1, 0)
-		must(t, err)
-		entries, err := k.Entries(0, 0)
-		must(t, err)
-		settings, err := k.Settings()
-		must(t, err)
-		if len(samples)+len(entries)+len(settings) != 0 {
-			t.Errorf("samples %v, entries %v, settings %v; want none", samples, entries, settings)
-		}
-	})
-}
-
 func sample(node mib.NodeID, slot uint32) reconfig.Stored {
 	return reconfig.Stored{Node: node, Slot: slot, At: reconfig.Instant(slot) * 1e9, By: 7, Payload: fmt.Appendf(nil, "%d/%d", node, slot)}
 }
 
-func slots(t *testing.T, k keeper, node mib.NodeID, limit int) []uint32 {
+func slots(t *testing.T, k storetest.Store, node mib.NodeID, limit int) []uint32 {
 	t.Helper()
 	got, err := k.Samples(node, limit)
 	must(t, err)
@@ -211,38 +80,6 @@ func slots(t *testing.T, k keeper, node mib.NodeID, limit int) []uint32 {
 		out = append(out, s.Slot)
 	}
 	return out
-}
-
-func TestSampleRing(t *testing.T) {
-	tests := []struct {
-		name  string
-		add   []uint32
-		limit int
-		want  []uint32 // newest first
-	}{
-		{"in order", []uint32{1, 2, 3}, 0, []uint32{3, 2, 1}},
-		{"the last two", []uint32{1, 2, 3}, 2, []uint32{3, 2}},
-		{"the oldest fall off", []uint32{1, 2, 3, 4, 5, 6}, 0, []uint32{6, 5, 4, 3}},
-		{"a late one takes its place", []uint32{1, 3, 2}, 0, []uint32{3, 2, 1}},
-		{"a late one in a full ring", []uint32{1, 2, 4, 5, 3}, 0, []uint32{5, 4, 3, 2}},
-		{"too late", []uint32{2, 3, 4, 5, 1}, 0, []uint32{5, 4, 3, 2}},
-		{"a slot is filled once", []uint32{1, 2, 2, 1}, 0, []uint32{2, 1}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			bothKinds(t, Limits{Samples: 4}, func(t *testing.T, k keeper, reopen func() keeper) {
-				for _, slot := range tt.add {
-					must(t, k.Apply(reconfig.Txn{Samples: []reconfig.Stored{sample(5, slot), sample(6, slot)}}))
-				}
-				wantEqual(t, "slots", slots(t, k, 5, tt.limit), tt.want)
-				k = reopen()
-				wantEqual(t, "slots after reopening", slots(t, k, 5, tt.limit), tt.want)
-				must(t, k.Apply(reconfig.Txn{Forget: []mib.NodeID{5}}))
-				wantEqual(t, "slots of a forgotten node", slots(t, k, 5, 0), []uint32(nil))
-				wantEqual(t, "slots of the other node", slots(t, k, 6, tt.limit), tt.want)
-			})
-		})
-	}
 }
 
 func TestLowerSampleLimit(t *testing.T) {
@@ -261,124 +98,12 @@ func TestLowerSampleLimit(t *testing.T) {
 	wantEqual(t, "slots with the old limit again", slots(t, d, 5, 0), []uint32{9, 8, 7})
 }
 
-func TestEntryRing(t *testing.T) {
-	bothKinds(t, Limits{Entries: 3}, func(t *testing.T, k keeper, reopen func() keeper) {
-		seqs := func(after uint64, limit int) (out []uint64) {
-			entries, err := k.Entries(after, limit)
-			must(t, err)
-			for _, e := range entries {
-				wantEqual(t, "Nodes", e.Nodes, int(e.Seq))
-				out = append(out, e.Seq)
-			}
-			return out
-		}
-		n := 0
-		add := func(count int) {
-			var entries []reconfig.Entry
-			for range count {
-				n++
-				entries = append(entries, reconfig.Entry{Nodes: n})
-			}
-			must(t, k.AddEntries(entries))
-		}
-		add(2)
-		wantEqual(t, "two", seqs(0, 0), []uint64{1, 2})
-		add(2)
-		wantEqual(t, "the oldest fell off", seqs(0, 0), []uint64{2, 3, 4})
-		wantEqual(t, "after", seqs(2, 0), []uint64{3, 4})
-		wantEqual(t, "limit", seqs(0, 1), []uint64{2})
-		wantEqual(t, "none", seqs(4, 0), []uint64(nil))
-		wantEqual(t, "beyond", seqs(1<<64-1, 0), []uint64(nil))
-		add(7)
-		wantEqual(t, "more than there is room for", seqs(0, 0), []uint64{9, 10, 11})
-		k = reopen()
-		add(1)
-		wantEqual(t, "numbers go on", seqs(0, 0), []uint64{10, 11, 12})
-	})
-}
-
-func TestSettings(t *testing.T) {
-	bothKinds(t, Limits{}, func(t *testing.T, k keeper, reopen func() keeper) {
-		must(t, k.SetSettings(map[string]string{"a": "1", "b": "2"}))
-		must(t, k.SetSetting("c", "\xff\x00"))
-		must(t, k.SetSettings(map[string]string{"b": "3"}, "a", "unknown"))
-		if err := k.SetSetting("", "x"); err == nil {
-			t.Error("a setting without a name was taken")
-		}
-		k = reopen()
-		got, err := k.Settings()
-		must(t, err)
-		wantEqual(t, "Settings", got, map[string]string{"b": "3", "c": "\xff\x00"})
-	})
-}
-
-func TestStoreSharesNoMemory(t *testing.T) {
-	bothKinds(t, Limits{}, func(t *testing.T, k keeper, _ func() keeper) {
-		txn := filled[reconfig.Txn]()
-		txn.Forget = nil
-		must(t, k.Apply(txn))
-		id, ledger, stored := txn.Nodes[0].ID, txn.Ledgers[0], txn.Samples[0]
-		txn.Nodes[0].Prev[0], txn.Ledgers[0].Ledger.Held[0].Payload[0], txn.Samples[0].Payload[0] = 0, 0, 0
-		for range 2 { // the second time what was read the first time has been spoilt
-			state, err := k.Load()
-			must(t, err)
-			samples, err := k.Samples(stored.Node, 0)
-			must(t, err)
-			if state.Nodes[id].Prev[0] == 0 || state.Ledgers[ledger.Node].Held[0].Payload[0] == 0 || samples[0].Payload[0] == 0 {
-				t.Fatal("a change of the caller's reached the store")
-			}
-			state.Nodes[id].Prev[0], state.Ledgers[ledger.Node].Held[0].Payload[0], samples[0].Payload[0] = 0, 0, 0
-		}
-	})
-}
-
-func TestReadersBesideAWriter(t *testing.T) {
-	bothKinds(t, Limits{Samples: 8, Entries: 8}, func(t *testing.T, k keeper, _ func() keeper) {
-		const last = 200
-		written := make(chan error, 1)
-		go func() {
-			for n := uint32(1); n <= last; n++ {
-				txn := reconfig.Txn{Meta: &reconfig.Meta{Order: uint64(n)}, Samples: []reconfig.Stored{sample(5, n)}}
-				if err := errors.Join(k.Apply(txn), k.AddEntries([]reconfig.Entry{{Nodes: int(n)}})); err != nil {
-					written <- err
-					return
-				}
-			}
-			written <- nil
-		}()
-		for seen := uint32(0); seen < last; {
-			state, err := k.Load()
-			must(t, err)
-			got := slots(t, k, 5, 0)
-			for i := 1; i < len(got); i++ {
-				if got[i] >= got[i-1] {
-					t.Fatalf("slots %v are not newest first", got)
-				}
-			}
-			if len(got) > 0 {
-				if got[0] < seen || uint64(got[0]) < state.Meta.Order {
-					t.Fatalf("slots %v after %d was seen and transaction %d loaded", got, seen, state.Meta.Order)
-				}
-				seen = got[0]
-			}
-			select {
-			case err := <-written:
-				must(t, err)
-				wantEqual(t, "the newest slots", slots(t, k, 5, 2), []uint32{last, last - 1})
-				return
-			default:
-			}
-		}
-		must(t, <-written)
-	})
-}
-
 func TestMemoryFailNext(t *testing.T) {
 	m := NewMemory()
 	boom := errors.New("boom")
 	writes := map[string]func() error{
-		"Apply":      func() error { return m.Apply(filled[reconfig.Txn]()) },
-		"ApplyList":  func() error { ch := filled[reconfig.ListChange](); return m.ApplyList(&ch) },
+		"Apply":      func() error { return m.Apply(storetest.Filled[reconfig.Txn]()) },
+		"ApplyList":  func() error { ch := storetest.Filled[reconfig.ListChange](); return m.ApplyList(&ch) },
 		"AddEntries": func() error { return m.AddEntries(make([]reconfig.Entry, 1)) },
 		"SetSetting": func() error { return m.SetSetting("a", "b") },
 	}

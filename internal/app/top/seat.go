@@ -76,6 +76,7 @@ func (t *Top) takeTurns(ctx context.Context) error {
 		running.Wait()
 	}()
 	log.Info("standing by", "store", t.config.Store)
+	failure, pause := "", minPause
 	for ctx.Err() == nil {
 		if err := t.wait(ctx); err != nil {
 			return err
@@ -88,16 +89,31 @@ func (t *Top) takeTurns(ctx context.Context) error {
 		if err == nil {
 			err = t.reign(ctx, store, began)
 		}
-		if err != nil && ctx.Err() == nil {
-			log.Error("this manager cannot lead; trying again", "err", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
+		if err == nil || ctx.Err() != nil || t.seat.member.Held() != nil {
+			failure, pause = "", minPause
+			continue
 		}
+		// It could lead and cannot: a store of another release, say. Perhaps
+		// another one can.
+		if failure != err.Error() {
+			failure = err.Error()
+			log.Error("this manager cannot lead; trying again", "err", err)
+		}
+		t.seat.member.Yield(ctx)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, maxPause)
 	}
 	return nil
 }
+
+// Pauses of a manager that could lead and cannot.
+const (
+	minPause = time.Second
+	maxPause = 30 * time.Second
+)
 
 // wait stands by until it is this TLM's turn or ctx ends.
 func (t *Top) wait(ctx context.Context) error {

@@ -76,12 +76,12 @@ func (l Limits) withDefaults() Limits {
 			*v = d
 		}
 	}
+	l.Limits = l.Limits.WithDefaults()
 	or(&l.JournalAge, 10*time.Minute)
 	or(&l.SnapshotEvery, time.Minute)
 	orInt(&l.JournalSize, 16<<20)
 	orInt(&l.SnapshotSize, 1<<20)
 	orInt(&l.SnapshotCount, 2000)
-	orInt(&l.Entries, 4096)
 	return l
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,9 +32,10 @@ type history struct {
 	log    *slog.Logger
 
 	// mu guards the fields below.
-	mu  sync.Mutex
-	db  *store.DB
-	seq uint64 // of the journal, up to which db has all that was still there
+	mu    sync.Mutex
+	db    *store.DB
+	seq   uint64        // of the journal, up to which db has all that was still there
+	grown chan struct{} // closed when seq changes
 }
 
 // followed is the "child" under whose cursor the file says how far it has
@@ -81,14 +83,95 @@ func (h *history) close() error {
 	return h.db.Close()
 }
 
-func (h *history) samples(node mib.NodeID, limit int) ([]reconfig.Stored, error) {
+// samples gives those of a node, the highest slot first, and before them what
+// is not in the file yet.
+func (h *history) samples(node mib.NodeID, limit int, fresh later) ([]reconfig.Stored, error) {
 	h.mu.Lock()
 	db := h.db
 	h.mu.Unlock()
-	if db == nil {
-		return nil, nil
+	var all []reconfig.Stored
+	if db != nil && !fresh.forgotten {
+		var err error
+		if all, err = db.Samples(node, 0); err != nil {
+			return nil, err
+		}
 	}
-	return db.Samples(node, limit)
+	keep := h.limits.Samples
+	for _, x := range fresh.samples {
+		i, found := slices.BinarySearchFunc(all, x.Slot, func(s reconfig.Stored, slot uint32) int { return cmp.Compare(slot, s.Slot) })
+		if !found && i < keep {
+			all = slices.Insert(all, i, x)
+			all = all[:min(len(all), keep)]
+		}
+	}
+	if limit > 0 && limit < len(all) {
+		all = all[:limit]
+	}
+	return all, nil
+}
+
+// recent is what the leader has written to the journal and may not be in its
+// history yet.
+type recent struct {
+	mu      sync.Mutex // guards entries
+	entries []recentEntry
+}
+
+type recentEntry struct {
+	seq     uint64
+	samples []reconfig.Stored
+	forget  []mib.NodeID
+}
+
+// maxRecent bounds what waits for a history that cannot be written.
+const maxRecent = 10_000
+
+// add notes what an entry says of samples, and drops what the history has.
+func (r *recent) add(seq uint64, txn reconfig.Txn, reached uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entries = slices.DeleteFunc(r.entries, func(e recentEntry) bool { return e.seq <= reached })
+	if len(txn.Samples)+len(txn.Forget) == 0 {
+		return
+	}
+	r.entries = append(r.entries, recentEntry{seq, copies(txn.Samples), slices.Clone(txn.Forget)})
+	if n := len(r.entries) - maxRecent; n > 0 {
+		r.entries = slices.Delete(r.entries, 0, n)
+	}
+}
+
+func copies(samples []reconfig.Stored) []reconfig.Stored {
+	all := slices.Clone(samples)
+	for i := range all {
+		all[i].Payload = slices.Clone(all[i].Payload)
+	}
+	return all
+}
+
+// later is what came of a node after what a history has.
+type later struct {
+	forgotten bool
+	samples   []reconfig.Stored // in the order of their coming
+}
+
+// after gives what came of a node after an entry.
+func (r *recent) after(seq uint64, node mib.NodeID) (l later) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.entries {
+		if e.seq <= seq {
+			continue
+		}
+		for i := range e.samples {
+			if e.samples[i].Node == node {
+				l.samples = append(l.samples, copies(e.samples[i:i+1])...)
+			}
+		}
+		if slices.Contains(e.forget, node) {
+			l = later{forgotten: true}
+		}
+	}
+	return l
 }
 
 // reached is how far the journal has been followed.
@@ -98,21 +181,33 @@ func (h *history) reached() uint64 {
 	return h.seq
 }
 
-// take writes what entries say of samples, in one transaction.
+// take writes what entries say of samples: in one transaction, but that one
+// which forgets nodes is by itself.
 func (h *history) take(entries []entry) error {
-	if len(entries) == 0 {
-		return nil
-	}
 	var txn reconfig.Txn
+	last := uint64(0)
 	for _, e := range entries {
 		c, err := store.ParseChange(e.packed)
 		if err != nil {
 			return fmt.Errorf("entry %d of the journal: %w", e.seq, err)
 		}
+		if len(c.Txn.Forget) > 0 || len(txn.Forget) > 0 {
+			if err := h.write(txn, last); err != nil {
+				return err
+			}
+			txn = reconfig.Txn{}
+		}
 		txn.Samples = append(txn.Samples, c.Txn.Samples...)
-		txn.Forget = append(txn.Forget, c.Txn.Forget...) // numbers are never given again
+		txn.Forget, last = c.Txn.Forget, e.seq
 	}
-	last := entries[len(entries)-1].seq
+	return h.write(txn, last)
+}
+
+// write is one transaction, with how far it brings the history; 0 is nothing.
+func (h *history) write(txn reconfig.Txn, last uint64) error {
+	if last == 0 {
+		return nil
+	}
 	txn.Cursors = []reconfig.CursorOf{{Child: followed, Cursor: reconfig.Cursor{Incarnation: last}}}
 	h.mu.Lock()
 	db := h.db
@@ -120,10 +215,40 @@ func (h *history) take(entries []entry) error {
 	if err := db.Apply(txn); err != nil {
 		return err
 	}
-	h.mu.Lock()
-	h.seq = last
-	h.mu.Unlock()
+	h.advance(last)
 	return nil
+}
+
+func (h *history) advance(seq uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seq = seq
+	if h.grown != nil {
+		close(h.grown)
+		h.grown = nil
+	}
+}
+
+// await waits until the history has what the journal has up to an entry, or
+// ctx ends.
+func (h *history) await(ctx context.Context, seq uint64) {
+	for {
+		h.mu.Lock()
+		if h.seq >= seq {
+			h.mu.Unlock()
+			return
+		}
+		if h.grown == nil {
+			h.grown = make(chan struct{})
+		}
+		grown := h.grown
+		h.mu.Unlock()
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // follow keeps the history until ctx ends. What goes wrong is logged once,

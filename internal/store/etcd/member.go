@@ -180,6 +180,20 @@ func (m *Member) resign(ctx context.Context) {
 	}
 }
 
+// Yield lets others lead first, as this manager cannot: it becomes a candidate
+// again, behind them.
+func (m *Member) Yield(ctx context.Context) {
+	m.mu.Lock()
+	lease := m.candidate.lease
+	m.mu.Unlock()
+	if lease == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_, _ = m.client.Revoke(ctx, lease) // or it runs out
+}
+
 // lose notes that this manager is no candidate any more.
 func (m *Member) lose(why error) {
 	m.mu.Lock()

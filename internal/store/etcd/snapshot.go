@@ -104,6 +104,10 @@ func (s *Store) snapshot(ctx context.Context) (err error) {
 		sizes[len(ops)] = len(packed)
 		ops = append(ops, clientv3.OpPut(s.keys.part(p), string(packed)))
 	}
+	if entries, err := s.picture.Entries(0, 1); err == nil && len(entries) > 0 { // those that fell off go
+		oldest := store.EntryPart(entries[0].Seq)
+		ops = append(ops, clientv3.OpDelete(s.keys.part(store.Part{Kind: store.PartEntries}), clientv3.WithRange(s.keys.part(oldest))))
+	}
 	s.dirty, s.since = make(map[store.Part]struct{}), backlog{}
 	s.mu.Unlock()
 	defer func() {
@@ -152,8 +156,15 @@ func (s *Store) trim(ctx context.Context) error {
 	}
 	n := 0
 	last := len(s.journal) - 1 - s.since.entries // the end stays: writes are conditional on it
-	for now := time.Now(); n < last && (size > l.JournalSize || now.Sub(s.journal[n].at) > l.JournalAge); n++ {
-		size -= s.journal[n].size
+	for now := time.Now(); n < last; n++ {
+		k := &s.journal[n]
+		if size <= l.JournalSize && now.Sub(k.at) <= l.JournalAge {
+			break
+		}
+		if s.m.history.dir != "" && k.seq > s.m.history.reached() && size <= 2*l.JournalSize {
+			break // the own history lags behind
+		}
+		size -= k.size
 	}
 	if n == 0 {
 		s.mu.Unlock()

@@ -36,6 +36,8 @@ type Store struct {
 	since   backlog
 	attempt uint64 // counts writes
 
+	recent recent
+
 	deposed     chan struct{} // closed when another one has led
 	deposedOnce sync.Once
 }
@@ -76,8 +78,17 @@ func (m *Member) Lead(ctx context.Context) (*Store, error) {
 	if err := s.read(ctx); err != nil {
 		return nil, fmt.Errorf("read the store in etcd: %w", err)
 	}
+	if m.history.dir != "" { // who stood by has it already
+		ctx, cancel := context.WithTimeout(ctx, awaitHistory)
+		defer cancel()
+		m.history.await(ctx, s.tail.seq)
+	}
 	return s, nil
 }
+
+// awaitHistory is how long a new leader waits for its history of samples:
+// leading is more important.
+const awaitHistory = 500 * time.Millisecond
 
 // read takes the picture of what is there, and lays out what is empty.
 func (s *Store) read(ctx context.Context) error {
@@ -131,6 +142,9 @@ func (s *Store) note(e entry, c *store.Change) {
 	}
 	s.since.entries++
 	s.since.octets += e.size
+	if s.m.history.dir != "" {
+		s.recent.add(e.seq, c.Txn, s.m.history.reached())
+	}
 }
 
 // Deposed is closed when another manager has led: what was made of this store
@@ -354,8 +368,9 @@ func (s *Store) Entries(after uint64, limit int) ([]store.Entry, error) {
 // Settings gives the settings that were changed, as last known.
 func (s *Store) Settings() (map[string]string, error) { return s.picture.Settings() }
 
-// Samples gives the samples of a node, the highest slot first, from this
-// machine's history: those of the last moment may be missing.
+// Samples gives the samples of a node, the highest slot first, at most limit
+// (all that are kept if limit is not positive): from this machine's history,
+// and what is on its way there.
 func (s *Store) Samples(node mib.NodeID, limit int) ([]reconfig.Stored, error) {
-	return s.m.history.samples(node, limit)
+	return s.m.history.samples(node, limit, s.recent.after(s.m.history.reached(), node))
 }
