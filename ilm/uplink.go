@@ -50,8 +50,8 @@ func (m *Manager) keepInTouch(ctx context.Context) {
 // sayGoodbye tells the manager above that it need not wait for this node to
 // fall silent. Nobody waits for an answer for long.
 func (m *Manager) sayGoodbye(ctx context.Context) {
-	if errors.Is(context.Cause(ctx), ErrKilled) || m.joined.Load() == 0 {
-		return
+	if errors.Is(context.Cause(ctx), ErrKilled) || m.joined.Load() == 0 && !m.HasParent() {
+		return // nobody knows it
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.Goodbye)
 	defer cancel()

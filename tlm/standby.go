@@ -46,9 +46,17 @@ type handed struct {
 	trap   mib.OID
 	vars   []mib.Variable
 	key    []byte // what it says
+	node   string // who says so: its UUID
 	at     time.Time
-	taken  bool // the leader has acknowledged it
-	flying bool
+	taken  bool               // the leader has acknowledged it
+	flying bool               // it is on its way, or waits for a worker
+	cancel context.CancelFunc // of what is on its way; nil before
+
+	dropped bool // it is not to be sent any more
+}
+
+func uuidIn(vars []mib.Variable) string {
+	return string(scalarValues(vars)[mib.SimoneNodeUuid.String()].Bytes)
 }
 
 // The bounds of informs that are handed on: how many at once, and for how long
@@ -100,7 +108,19 @@ func (s *Standby) Notified(_ netip.AddrPort, trap mib.OID, vars []mib.Variable) 
 	if len(s.known) >= maxHanded {
 		return false
 	}
-	h := &handed{trap: trap, key: key, at: now}
+	h := &handed{trap: trap, key: key, node: uuidIn(vars), at: now}
+	if trap.Equal(mib.SimoneNodeLeaving) { // what it said before must not come after
+		s.known = slices.DeleteFunc(s.known, func(before *handed) bool {
+			if before.node != h.node {
+				return false
+			}
+			before.dropped = true
+			if before.cancel != nil {
+				before.cancel()
+			}
+			return true
+		})
+	}
 	for _, v := range vars {
 		v.Name, v.Value.Bytes = slices.Clone(v.Name), bytes.Clone(v.Value.Bytes)
 		h.vars = append(h.vars, v)
@@ -149,17 +169,22 @@ func (s *Standby) Run(ctx context.Context) error {
 }
 
 func (s *Standby) handOn(ctx context.Context, h *handed) {
+	once, cancel := context.WithTimeout(ctx, handOnWait)
+	defer cancel()
+	s.mu.Lock()
+	h.cancel = cancel
+	dropped := h.dropped
+	s.mu.Unlock()
 	leader := s.o.Standing().Leader.Address
-	var err error
-	if leader != "" {
-		once, cancel := context.WithTimeout(ctx, handOnWait)
-		err = s.o.Forwarder.Inform(once, leader, h.trap, h.vars)
-		cancel()
-		if err != nil && ctx.Err() == nil {
+	taken := false
+	if leader != "" && !dropped {
+		err := s.o.Forwarder.Inform(once, leader, h.trap, h.vars)
+		if err != nil && once.Err() == nil {
 			s.o.Logger.Debug("an inform could not be handed on", "to", leader, "err", err)
 		}
+		taken = err == nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h.flying, h.taken, h.at = false, leader != "" && err == nil, time.Now()
+	h.flying, h.taken, h.at = false, taken, time.Now()
 }

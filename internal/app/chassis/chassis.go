@@ -259,7 +259,14 @@ func (u *Uplink) informOne(ctx context.Context, to string, notification mib.OID,
 	if err != nil {
 		return err
 	}
-	return u.notifier.Inform(ctx, snmp.Target{Address: at, Credential: u.credential, Retries: 2}, notification, vars)
+	target := snmp.Target{Address: at, Credential: u.credential, Retries: 2}
+	if end, ok := ctx.Deadline(); ok {
+		// Who stands by answers the second time, when it has handed the inform
+		// on: in what time there is that has to come about.
+		target.Retries = 3
+		target.Timeout = time.Until(end) / time.Duration(target.Retries+1)
+	}
+	return u.notifier.Inform(ctx, target, notification, vars)
 }
 
 // Tuning is how temperatures are computed, as configured.

@@ -21,6 +21,7 @@ import (
 var _ storetest.Store = (*etcd.Store)(nil)
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	e := testbed.StartEtcd(t)
 	stores := 0
 	storetest.Run(t, func(t *testing.T, limits storetest.Limits) (storetest.Store, func() storetest.Store) {
@@ -40,6 +41,7 @@ func TestConformance(t *testing.T) {
 // TestRandomChanges compares a store in etcd and one in memory through random
 // writes, snapshots and changes of the leader.
 func TestRandomChanges(t *testing.T) {
+	t.Parallel()
 	e := testbed.StartEtcd(t)
 	run := 0
 	rapid.Check(t, func(r *rapid.T) {

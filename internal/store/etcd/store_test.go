@@ -83,6 +83,7 @@ func sample(node mib.NodeID, slot uint32) reconfig.Stored {
 }
 
 func TestTakeOver(t *testing.T) {
+	t.Parallel()
 	e := testbed.StartEtcd(t)
 	a, b := start(t, config(t, e, "a")), runningMember{}
 	first := lead(t, a)
