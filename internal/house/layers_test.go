@@ -57,6 +57,9 @@ var layers = []layer{
 	{name: "internal/house"},     // has tests only
 }
 
+// forTests are the packages that tests alone import.
+var forTests = []string{"internal/testbed", "internal/store/storetest"}
+
 // testLibraries are what any test may use.
 var testLibraries = []string{"pgregory.net/rapid", "github.com/gosnmp/gosnmp", "github.com/posteo/go-agentx"}
 
@@ -114,7 +117,7 @@ func forbidden(l layer, rank map[string]int, path string, test bool) string {
 		switch {
 		case slices.Contains(never, [2]string{l.name, own}):
 			return "these two stay apart"
-		case own == "internal/testbed" && own != l.name && !test:
+		case slices.Contains(forTests, own) && own != l.name && !test:
 			return "what is made for tests does not ship"
 		case own == l.name || test:
 			// A test puts together what it tests with, the testbed above it included.
@@ -190,7 +193,7 @@ func TestForbidden(t *testing.T) {
 func TestLibraryTypesStopAtTheirAdapter(t *testing.T) {
 	all := packages(t)
 	for _, l := range layers {
-		if strings.HasPrefix(l.name, "internal/app/") {
+		if strings.HasPrefix(l.name, "internal/app/") || slices.Contains(forTests, l.name) {
 			continue
 		}
 		for _, f := range all[l.name] {

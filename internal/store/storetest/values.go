@@ -39,7 +39,7 @@ func fill(v reflect.Value, n *int) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		v.SetInt(-int64(*n % 100))
-		if v.OverflowInt(-1<<62) == false {
+		if !v.OverflowInt(-1 << 62) {
 			v.SetInt(-1<<62 - int64(*n))
 		}
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
