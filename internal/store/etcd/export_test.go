@@ -4,6 +4,3 @@ import "context"
 
 // Tidy writes a snapshot and shortens the journal now.
 func (s *Store) Tidy(ctx context.Context) error { return s.tidy(ctx) }
-
-// MaxValue is the most octets of one value.
-const MaxValue = maxValue

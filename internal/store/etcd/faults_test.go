@@ -68,7 +68,7 @@ func TestLargeTransaction(t *testing.T) {
 	e := testbed.StartEtcd(t)
 	a := start(t, config(t, e, "a"))
 	s := lead(t, a)
-	const nodes = 6_000
+	const nodes = 9_000
 	txn := large(3, nodes)
 	if err := s.Apply(txn); err != nil {
 		t.Fatal(err)
