@@ -31,7 +31,7 @@ var layers = []layer{
 	{name: "sim/evaluation", below: "sim sim/scenario", library: "gonum.org/v1/plot"},
 	{name: "internal/snmp/usm"},
 	{name: "internal/config", below: "mib sim/scenario temperature internal/snmp/usm", library: "github.com/goccy/go-yaml"},
-	{name: "internal/snmp", below: "mib internal/snmp/usm", library: "github.com/gosnmp/gosnmp"},
+	{name: "internal/snmp", below: "mib internal/snmp/usm", library: "github.com/gosnmp/gosnmp golang.org/x/sys"},
 	{name: "internal/device", below: "mib internal/snmp"},
 	{name: "internal/snmpdconf", below: "mib internal/snmp/usm"},
 	{name: "internal/store/storetest", below: "mib reconfig", library: "pgregory.net/rapid"},

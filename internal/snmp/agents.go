@@ -14,6 +14,13 @@ type agent struct {
 	engine  *remote // SNMPv3; nil: not known
 	manners manners
 	used    time.Time
+
+	// Of queries:
+	out    int       // on their way
+	line   line      // that wait for their turn
+	asked  time.Time // when the last one was sent
+	silent int       // that were not answered since the last answer
+	rests  time.Time // until when none is sent
 }
 
 // agent gives the one at an address, which is being asked. mu is held.
@@ -35,7 +42,7 @@ func (p *Poller) sweep(now time.Time) {
 	}
 	p.swept = now
 	for address, a := range p.agents {
-		if now.Sub(a.used) > agentLife {
+		if now.Sub(a.used) > agentLife && a.out == 0 {
 			delete(p.agents, address)
 		}
 	}

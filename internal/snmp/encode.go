@@ -37,12 +37,16 @@ type pduSizes struct{ pdu, list int }
 
 // sizes measures the PDU. It fails when BER cannot carry one of the variables.
 func (p *PDU) sizes() (s pduSizes, err error) {
-	for i := range p.Vars {
-		n, err := VariableSize(p.Vars[i])
-		if err != nil {
-			return s, err
+	if p.packed != nil {
+		s.list = len(p.packed)
+	} else {
+		for i := range p.Vars {
+			n, err := VariableSize(p.Vars[i])
+			if err != nil {
+				return s, err
+			}
+			s.list += n
 		}
-		s.list += n
 	}
 	s.pdu = elementSize(s.list)
 	if p.Verb == mib.VerbTrapV1 {
@@ -81,6 +85,9 @@ func (p *PDU) appendPDU(b []byte, s pduSizes) []byte {
 		b = appendSigned(b, tagInteger, second)
 	}
 	b = appendHeader(b, tagSequence, s.list)
+	if p.packed != nil {
+		return append(b, p.packed...)
+	}
 	for i := range p.Vars {
 		b = appendVariable(b, p.Vars[i])
 	}

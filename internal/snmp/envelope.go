@@ -92,6 +92,28 @@ func PeekVersion(b []byte) (Version, bool) {
 	return Version(v), err == nil
 }
 
+// peek is PeekVersion, and for v1 and v2c gives the request-id too.
+func peek(b []byte) (v Version, id int32, ok bool) {
+	r := reader{b: b, end: len(b)}
+	if _, err := r.enter(tagSequence, ""); err != nil {
+		return 0, 0, false
+	}
+	n, err := r.integer("")
+	if v = Version(n); err != nil || v == V3 {
+		return v, 0, err == nil
+	}
+	length, err := r.expect(tagOctetString, "")
+	if err != nil {
+		return v, 0, false
+	}
+	r.octets(length)
+	if _, err := r.enter(byte(mib.VerbResponse), ""); err != nil {
+		return v, 0, false
+	}
+	id, err = r.integer("")
+	return v, id, err == nil
+}
+
 // Decode takes a datagram apart as far as it can be understood without keys.
 // Octets alias b. Errors are a *SyntaxError, or wrap ErrVersion,
 // ErrSecurityModel or ErrFlags.

@@ -60,6 +60,7 @@ type Message struct {
 	PDU
 
 	arena []uint32 // the parts of all decoded OIDs
+	asked *Query   // if not nil, what the message may be an answer to
 }
 
 // PDU is what a message carries (RFC 3416, section 3).
@@ -77,6 +78,8 @@ type PDU struct {
 
 	Vars []mib.Variable
 	Trap TrapV1 // of VerbTrapV1 only, which has no RequestID
+
+	packed []byte // if not nil, the variables as they are to stand in the message
 }
 
 // TrapV1 is what an SNMPv1 trap has in place of the common fields (RFC 1157,
@@ -227,23 +230,43 @@ func (m *Message) decodeVars(r *reader) error {
 		if err != nil {
 			return err
 		}
-		length, err := r.expect(tagObjectID, "a variable's name")
-		if err != nil {
+		v := m.addVar()
+		if v.Name, err = m.decodeName(r); err != nil {
 			return err
 		}
-		var v mib.Variable
-		if v.Name, err = m.decodeOID(r, length); err != nil {
-			return err
-		}
-		if v.Value, err = m.decodeValue(r); err != nil {
+		if err := m.decodeValue(r, &v.Value); err != nil {
 			return err
 		}
 		if err := r.leave(list, "a variable"); err != nil {
 			return err
 		}
-		m.Vars = append(m.Vars, v)
 	}
 	return r.leave(outer, "the variable list")
+}
+
+// addVar adds an empty variable, in place.
+func (m *Message) addVar() *mib.Variable {
+	if n := len(m.Vars); n < cap(m.Vars) {
+		m.Vars = m.Vars[:n+1]
+		m.Vars[n] = mib.Variable{}
+	} else {
+		m.Vars = append(m.Vars, mib.Variable{})
+	}
+	return &m.Vars[len(m.Vars)-1]
+}
+
+// decodeName reads a variable's name, which in an answer to a query is, as a
+// rule, the one at the same place of the question.
+func (m *Message) decodeName(r *reader) (mib.OID, error) {
+	if name, octets, ok := m.asked.nameAt(len(m.Vars)-1, r.b[r.pos:r.end]); ok {
+		r.pos += octets
+		return name, nil
+	}
+	length, err := r.expect(tagObjectID, "a variable's name")
+	if err != nil {
+		return nil, err
+	}
+	return m.decodeOID(r, length)
 }
 
 func (m *Message) decodeOID(r *reader, length int) (mib.OID, error) {
@@ -254,18 +277,18 @@ func (m *Message) decodeOID(r *reader, length int) (mib.OID, error) {
 	return mib.OID(m.arena[start:len(m.arena):len(m.arena)]), err
 }
 
-func (m *Message) decodeValue(r *reader) (v mib.Value, err error) {
+func (m *Message) decodeValue(r *reader, v *mib.Value) error {
 	at := r.pos
 	tag, length, err := r.header()
 	if err != nil {
-		return v, err
+		return err
 	}
 	v.Type = mib.Type(tag)
 	switch v.Type {
 	case mib.TypeInteger:
 		n, err := r.signed(length, "an INTEGER")
 		v.Int = int64(n)
-		return v, err
+		return err
 	case mib.TypeCounter32, mib.TypeGauge32, mib.TypeTimeTicks:
 		v.Uint, err = r.unsigned(length, 4, "an unsigned value")
 	case mib.TypeCounter64:
@@ -274,19 +297,19 @@ func (m *Message) decodeValue(r *reader) (v mib.Value, err error) {
 		v.Bytes = r.octets(length)
 	case mib.TypeIPAddress:
 		if length != 4 {
-			return v, r.fail(at, "an IpAddress of %d octets, not 4", length)
+			return r.fail(at, "an IpAddress of %d octets, not 4", length)
 		}
 		v.Bytes = r.octets(length)
 	case mib.TypeObjectID:
 		v.OID, err = m.decodeOID(r, length)
 	case mib.TypeNull, mib.TypeNoSuchObject, mib.TypeNoSuchInstance, mib.TypeEndOfMIBView:
 		if length != 0 {
-			return v, r.fail(at, "%v with %d octets of contents", v.Type, length)
+			return r.fail(at, "%v with %d octets of contents", v.Type, length)
 		}
 	default:
-		return v, r.fail(at, "0x%02x is no type of SNMP", tag)
+		return r.fail(at, "0x%02x is no type of SNMP", tag)
 	}
-	return v, err
+	return err
 }
 
 // Detach copies the variables out of the datagram and out of m, so that they

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -33,6 +32,8 @@ type PollerConfig struct {
 	// Engine is the sender's own, which v3 traps are sent by; nil sends none.
 	// Requests and informs do without.
 	Engine *Engine
+	// Courtesy is how queries (Ask) are put.
+	Courtesy Courtesy
 }
 
 // PollerStats counts what a Poller did since it was made.
@@ -49,6 +50,8 @@ type PollerStats struct {
 	WrongSource uint64 // answers from another address than was asked
 	Malformed   uint64 // datagrams that are no SNMP message, or that lie
 	Outstanding int    // requests on their way now
+	Waiting     int    // queries that wait for their turn
+	Spared      uint64 // queries to agents that rest, of those that TimedOut
 
 	// Of SNMPv3:
 	Discoveries uint64 // datagrams sent to find out an engine's id
@@ -69,64 +72,58 @@ type PollerStats struct {
 // the attempt that needs them, and keeps them while they are used.
 //
 // One goroutine, that of Run, reads answers and keeps time; there is none per
-// request.
+// request. Datagrams pass in batches where there are many, and who is asked
+// often is asked with Ask, which allocates nothing.
 type Poller struct {
-	socket  *Socket
-	timeout time.Duration
-	buffers sync.Pool // of *[]byte, to encode into
+	socket   *Socket
+	receiver *receiver
+	timeout  time.Duration
 
-	// message is for Run's goroutine only.
+	// message and told are for Run's goroutine only.
 	message Message
+	told    mib.Response
 
 	// mu guards the fields below.
-	mu      sync.Mutex
-	keys    Keyring
-	closed  bool
-	nextID  int32
-	byID    map[int32]*request // one entry for each attempt
-	timers  timerHeap
-	wakeAt  time.Time // the socket's read deadline; zero is none
-	free    []*request
-	fates   [fateCount]fate
-	stats   PollerStats
-	encoder Message
-	agents  map[netip.AddrPort]*agent
-	swept   time.Time // when agents was looked through last
-	v3      pollerV3
+	mu        sync.Mutex
+	keys      Keyring
+	closed    bool
+	slots     slots
+	wheel     wheel
+	ended     []*request // that end as soon as Run's goroutine comes to it
+	wakeAt    time.Time  // the socket's read deadline; zero is none
+	free      []*request
+	outbox    outbox
+	gathering int  // calls of Together that go on
+	draining  bool // Run's goroutine passes answers on, that came by
+	passed    time.Time
+	out       int // requests that are not queries on their way
+	stats     PollerStats
+	encoder   Message
+	agents    map[netip.AddrPort]*agent
+	swept     time.Time // when agents was looked through last
+	queries   queries
+	v3        pollerV3
 }
 
 // request is a mib.Request on its way.
 type request struct {
 	mib.Request
+	timed
 	version   Version
 	community Secret
 	v3        requestV3
 	done      func(mib.Response)
-	tries     int // attempts; with v3 one may take several messages
-	attempts  []attempt
-	result    error     // if set, what it ends with as soon as it is due
-	finished  bool      // it ends as soon as it is due, with result
+	query     queried
+	tries     int       // attempts; with v3 one may take several messages
+	ids       []int32   // of all attempts
+	result    error     // what it ends with, once finished
+	finished  bool      // it ends as soon as Run's goroutine comes to it
 	due       time.Time // when the attempt has timed out
 	spared    bool      // it has been given more time, as this process had not run
-	position  int       // in the heap
-}
-
-type attempt struct {
-	id   int32
-	sent time.Time
 }
 
 // last is the id of what was sent last.
-func (r *request) last() int32 { return r.attempts[len(r.attempts)-1].id }
-
-// fateCount is for how many attempts that are over it is still known how
-// they ended, to tell late answers from duplicates. A power of two.
-const fateCount = 4096
-
-type fate struct {
-	id       int32
-	answered bool
-}
+func (r *request) last() int32 { return r.ids[len(r.ids)-1] }
 
 // NewPoller binds the socket. Run must be called for anything to be answered.
 func NewPoller(cfg PollerConfig, keys Keyring) (*Poller, error) {
@@ -141,17 +138,19 @@ func NewPoller(cfg PollerConfig, keys Keyring) (*Poller, error) {
 		socket:  socket,
 		timeout: cfg.Timeout,
 		keys:    keys,
-		nextID:  rand.Int32(),
-		byID:    make(map[int32]*request),
+		agents:  make(map[netip.AddrPort]*agent),
+		queries: newQueries(cfg.Courtesy),
+		wheel:   wheel{began: time.Now()},
 	}
 	if p.timeout == 0 {
 		p.timeout = DefaultTimeout
 	}
 	p.v3.own = cfg.Engine
-	p.agents = make(map[netip.AddrPort]*agent)
-	p.buffers.New = func() any {
-		b := make([]byte, 0, 1500)
-		return &b
+	if p.receiver, err = newReceiver(socket); err == nil {
+		p.outbox.sender, err = newSender(socket)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("poller: %w", err), socket.Close())
 	}
 	return p, nil
 }
@@ -172,7 +171,8 @@ func (p *Poller) Stats() PollerStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.stats
-	s.Outstanding = len(p.timers)
+	s.Outstanding = p.out + p.queries.out
+	s.Waiting = p.queries.waiting
 	s.Engines = p.engines()
 	return s
 }
@@ -184,25 +184,25 @@ func (p *Poller) Stats() PollerStats {
 // The variables must not change until then. VerbTrap is done when it is sent.
 func (p *Poller) Start(req mib.Request, done func(mib.Response)) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.closed {
 		p.stats.Failed++
-		p.mu.Unlock()
 		go done(mib.Response{Err: net.ErrClosed})
 		return
 	}
 	p.stats.Requests++
+	p.out++
 	r := p.take()
 	r.Request, r.done = req, done
 	if r.Timeout <= 0 {
 		r.Timeout = p.timeout
 	}
-	now := time.Now()
 	if err := p.admit(r); err != nil {
-		p.endSoon(r, err, now)
-		p.mu.Unlock()
+		p.endSoon(r, err)
 		return
 	}
-	p.attempt(r, now)
+	p.attempt(r, p.now())
+	p.flushIfIdle()
 }
 
 // admit checks the request and finds its credential.
@@ -230,8 +230,8 @@ func (p *Poller) admit(r *request) error {
 // plain is the one way to write an address: IPv4 not as IPv6.
 func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
-// attempt makes another attempt, with its own time-out. It is called with mu
-// locked and returns with it unlocked: nothing waits for the kernel.
+// attempt makes another attempt, with its own time-out. mu is held, as by all
+// that follow.
 func (p *Poller) attempt(r *request, now time.Time) {
 	r.tries++
 	r.spared = false
@@ -240,57 +240,79 @@ func (p *Poller) attempt(r *request, now time.Time) {
 	p.transmit(r, now)
 }
 
-// transmit encodes the request, notes the attempt and sends it, due when r is.
-// It is called and returns as attempt.
+// transmit encodes the request and puts it into the outbox, due when r is.
 func (p *Poller) transmit(r *request, now time.Time) {
-	buffer := p.buffers.Get().(*[]byte)
-	defer p.buffers.Put(buffer)
-	id := p.newID()
-	if len(r.attempts) > 0 && r.Verb == mib.VerbInform {
-		id = r.last()
+	id, ok := p.identify(r)
+	if !ok {
+		p.endSoon(r, fmt.Errorf("ask %v: %w", r.Address, ErrBusy))
+		return
 	}
 	m := &p.encoder
 	m.Version = r.version
 	m.Community = append(m.Community[:0], r.community...)
 	m.PDU = PDU{
-		Verb: r.Verb, RequestID: id, Vars: r.Vars,
+		Verb: r.Verb, RequestID: id, Vars: r.Vars, packed: r.query.list(),
 		NonRepeaters: r.NonRepeaters, MaxRepetitions: r.MaxRepetitions,
 	}
 	var b []byte
 	var err error
 	if r.version == V3 {
-		b, err = p.appendV3((*buffer)[:0], r, m, now)
+		b, err = p.appendV3(p.outbox.room(), r, m, now)
 	} else {
-		b, err = m.Append((*buffer)[:0])
+		b, err = m.Append(p.outbox.room())
 	}
-	*buffer, m.Vars = b, nil
+	m.Vars = nil
 	if err != nil {
-		p.endSoon(r, fmt.Errorf("ask %v: %w", r.Address, err), now)
-		p.mu.Unlock()
+		p.endSoon(r, fmt.Errorf("ask %v: %w", r.Address, err))
 		return
 	}
 	if r.tries > 1 && r.v3.reports == 0 {
 		p.stats.Retries++
 	}
-	r.attempts = append(r.attempts, attempt{id, now})
-	p.byID[id] = r
+	p.stats.Sent++
 	if r.Verb == mib.VerbTrap {
-		p.endSoon(r, nil, now)
+		p.endSoon(r, nil)
 	} else {
 		p.schedule(r, r.due)
 	}
-	p.stats.Sent++
-	to := r.Address
-	p.mu.Unlock()
-
-	if err := p.socket.Write(b, to); err != nil && !passing(err) {
-		p.mu.Lock()
-		// It may have ended, and its place been taken, in the meantime.
-		if p.byID[id] == r {
-			p.endSoon(r, fmt.Errorf("ask %v: %w", to, err), now)
-		}
-		p.mu.Unlock()
+	if p.outbox.add(b, r.Address, id) {
+		p.flush()
 	}
+}
+
+// identify gives the next attempt its id. Informs keep theirs.
+func (p *Poller) identify(r *request) (id int32, ok bool) {
+	if len(r.ids) > 0 && r.Verb == mib.VerbInform {
+		return r.last(), true
+	}
+	if id, ok = p.slots.take(r); ok {
+		r.ids = append(r.ids, id)
+	}
+	return id, ok
+}
+
+// flushIfIdle sends what is in the outbox, unless more is about to come.
+func (p *Poller) flushIfIdle() {
+	if p.gathering == 0 && !p.draining {
+		p.flush()
+	}
+}
+
+// flush sends what is in the outbox. The kernel takes datagrams without delay.
+func (p *Poller) flush() {
+	if p.outbox.size == 0 {
+		return
+	}
+	now := time.Now()
+	for _, l := range p.outbox.letters[:p.outbox.size] {
+		p.slots.at(l.id).sent = now
+	}
+	p.outbox.flush(func(l *outgoing, err error) {
+		// It may have ended in the meantime.
+		if r := p.slots.at(l.id).request; r != nil && !passing(err) {
+			p.endSoon(r, fmt.Errorf("ask %v: %w", l.to, err))
+		}
+	})
 }
 
 // passing tells lacks of memory, which are as good as a lost datagram, from
@@ -299,43 +321,36 @@ func passing(err error) bool {
 	return errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
 }
 
-func (p *Poller) newID() int32 {
-	for {
-		p.nextID = (p.nextID + 1) & 0x7fffffff
-		if _, taken := p.byID[p.nextID]; !taken && p.nextID != 0 {
-			return p.nextID
-		}
-	}
-}
-
 func (p *Poller) take() *request {
 	if n := len(p.free); n > 0 {
 		r := p.free[n-1]
 		p.free = p.free[:n-1]
 		return r
 	}
-	return &request{position: -1}
+	return new(request)
 }
 
-// endSoon lets Run's goroutine end the request at once.
-func (p *Poller) endSoon(r *request, err error, now time.Time) {
-	r.finished, r.result = true, err
-	p.schedule(r, now)
-}
-
-// schedule puts the request's time into the heap and, if it comes first, has
-// Run's goroutine woken then.
-func (p *Poller) schedule(r *request, due time.Time) {
-	r.due = due
-	p.timers.put(r)
-	if p.wakeAt.IsZero() || due.Before(p.wakeAt) {
-		p.wake(due)
+// endSoon has Run's goroutine end the request at once.
+func (p *Poller) endSoon(r *request, err error) {
+	if r.finished {
+		return
 	}
+	r.finished, r.result = true, err
+	p.wheel.remove(r)
+	p.ended = append(p.ended, r)
+	p.wake(time.Now())
 }
 
+// schedule has Run's goroutine woken when the request is due.
+func (p *Poller) schedule(r *request, due time.Time) {
+	p.wheel.put(r, due)
+	p.wake(due)
+}
+
+// wake has Run's goroutine woken then, if not earlier.
 func (p *Poller) wake(at time.Time) {
-	if p.closed {
-		return // the deadline has passed for good
+	if p.closed || !p.wakeAt.IsZero() && !at.Before(p.wakeAt) {
+		return // closed: the deadline has passed for good
 	}
 	p.wakeAt = at
 	_ = p.socket.SetReadDeadline(at) // fails on a closed socket only
@@ -344,7 +359,19 @@ func (p *Poller) wake(at time.Time) {
 // ending is a request that is over, to be told once mu is unlocked.
 type ending struct {
 	done     func(mib.Response)
+	asker    Asker
+	to       netip.AddrPort
 	response mib.Response
+}
+
+// tell tells who asked. Run's goroutine calls it, without mu.
+func (p *Poller) tell(e *ending) {
+	if e.done != nil {
+		e.done(e.response)
+		return
+	}
+	p.told = e.response
+	e.asker.Answered(e.to, &p.told)
 }
 
 // end forgets the request and says what is to be told.
@@ -358,13 +385,17 @@ func (p *Poller) end(r *request, response mib.Response) ending {
 	default:
 		p.stats.Failed++
 	}
-	for _, a := range r.attempts {
-		delete(p.byID, a.id)
-		p.fates[a.id&(fateCount-1)] = fate{a.id, answered}
+	for _, id := range r.ids {
+		p.slots.release(id, answered)
 	}
-	p.timers.remove(r)
-	e := ending{r.done, response}
-	*r = request{attempts: r.attempts[:0], position: -1}
+	p.wheel.remove(r)
+	e := ending{r.done, r.query.asker, r.Address, response}
+	if r.query.Query != nil {
+		p.queries.end(p, r, &response)
+	} else {
+		p.out--
+	}
+	*r = request{ids: r.ids[:0]}
 	p.free = append(p.free, r)
 	return e
 }
@@ -380,29 +411,32 @@ func (p *Poller) Run(ctx context.Context) error {
 	})
 	defer stop()
 	failed := p.serve(ctx)
-	p.mu.Lock()
-	p.closed = true
-	var endings []ending
-	for len(p.timers) > 0 {
-		endings = append(endings, p.end(p.timers[0], mib.Response{Err: net.ErrClosed}))
-	}
-	p.mu.Unlock()
-	for _, e := range endings {
-		e.done(e.response)
-	}
+	p.endAll()
 	if err := p.socket.Close(); err != nil && failed == nil {
 		failed = fmt.Errorf("poller: close: %w", err)
 	}
 	return failed
 }
 
+// endAll ends what is on its way, or waits for it.
+func (p *Poller) endAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	p.queries.giveUp(p)
+	for r := p.wheel.any(); r != nil; r = p.wheel.any() {
+		p.endSoon(r, net.ErrClosed)
+	}
+	p.endEnded()
+}
+
 func (p *Poller) serve(ctx context.Context) error {
-	buf := make([]byte, MaxMessage+1)
 	for ctx.Err() == nil {
-		n, d, truncated, err := p.socket.Read(buf)
+		n, err := p.receiver.receive()
 		switch {
 		case err == nil:
-			p.answer(buf[:n], d, truncated || n > MaxMessage)
+			p.drain(n)
+			p.nap(n)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			p.expire()
 		case ctx.Err() != nil:
@@ -414,6 +448,23 @@ func (p *Poller) serve(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// drain deals with n datagrams that have come together. What is asked in turn
+// leaves together, too.
+func (p *Poller) drain(n int) {
+	p.mu.Lock()
+	p.draining, p.passed = true, time.Now()
+	p.mu.Unlock()
+	for i := range n {
+		b, d, truncated := p.receiver.datagram(i)
+		p.answer(b, d, truncated)
+	}
+	p.mu.Lock()
+	p.draining = false
+	p.queries.advance(p, p.passed)
+	p.flushIfIdle()
+	p.mu.Unlock()
 }
 
 func (p *Poller) count(c *uint64) {
@@ -431,40 +482,62 @@ const overslept = 20 * time.Millisecond
 // expire repeats or ends every request that is due.
 func (p *Poller) expire() {
 	p.mu.Lock()
-	for len(p.timers) > 0 && !p.closed {
-		r := p.timers[0]
-		now := time.Now()
-		if r.due.After(now) {
-			break
-		}
-		if late := now.Sub(r.due); late > overslept && !r.finished && !r.spared {
+	defer p.mu.Unlock()
+	p.endEnded()
+	now := time.Now()
+	for r := p.wheel.due(now); r != nil && !p.closed; r = p.wheel.due(now) {
+		switch late := now.Sub(r.due); {
+		case r.query.held:
+			p.queries.launch(p, r, now)
+		case late > overslept && !r.spared:
 			r.spared = true
 			p.schedule(r, now.Add(min(late, r.Timeout)))
-			continue
+		case r.tries <= r.Retries:
+			p.attempt(r, now)
+		default:
+			p.endSoon(r, r.silence())
 		}
-		if !r.finished && r.tries <= r.Retries {
-			p.attempt(r, now) // unlocks
-			p.mu.Lock()
-			continue
-		}
-		response := mib.Response{Err: r.result}
-		if !r.finished {
-			response.Err = r.silence()
-		} else if r.result == nil {
-			response.Sent = r.attempts[len(r.attempts)-1].sent
-			response.Received = response.Sent
-		}
-		e := p.end(r, response)
-		p.mu.Unlock()
-		e.done(e.response)
-		p.mu.Lock()
 	}
-	if len(p.timers) > 0 {
-		p.wake(p.timers[0].due)
+	p.endEnded()
+	p.queries.advance(p, now)
+	p.flushIfIdle()
+	p.wakeAt = time.Time{}
+	if at, ok := p.next(); ok {
+		p.wake(at)
 	} else {
-		p.wake(time.Time{})
+		_ = p.socket.SetReadDeadline(time.Time{}) // fails on a closed socket only
 	}
-	p.mu.Unlock()
+}
+
+// next is when there is something to do again.
+func (p *Poller) next() (at time.Time, ok bool) {
+	if len(p.ended) > 0 {
+		return time.Now(), true
+	}
+	at, ok = p.wheel.next()
+	if ages, some := p.queries.next(p); some && (!ok || ages.Before(at)) {
+		return ages, true
+	}
+	return at, ok
+}
+
+// endEnded tells of what has ended. It unlocks mu in between.
+func (p *Poller) endEnded() {
+	for len(p.ended) > 0 {
+		ended := p.ended
+		p.ended = nil
+		for _, r := range ended {
+			response := mib.Response{Err: r.result}
+			if r.result == nil { // a trap
+				response.Sent = p.slots.at(r.last()).sent
+				response.Received = response.Sent
+			}
+			e := p.end(r, response)
+			p.mu.Unlock()
+			p.tell(&e)
+			p.mu.Lock()
+		}
+	}
 }
 
 // Do sends a request and waits for what becomes of it, or for the end of ctx.

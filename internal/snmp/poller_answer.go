@@ -18,73 +18,86 @@ func (r *request) silence() error {
 
 // answer matches a datagram with the request that it answers.
 func (p *Poller) answer(b []byte, d Datagram, truncated bool) {
-	if v, ok := PeekVersion(b); ok && v == V3 && !truncated {
+	if d.Received.IsZero() {
+		d.Received = time.Now()
+	}
+	version, id, ok := peek(b)
+	switch {
+	case truncated || !ok:
+		p.count(&p.stats.Malformed)
+	case version == V3:
 		p.answerV3(b, d)
+	default:
+		p.answerPlain(b, d, id)
+	}
+}
+
+// answerPlain is answer for v1 and v2c.
+func (p *Poller) answerPlain(b []byte, d Datagram, id int32) {
+	p.mu.Lock()
+	r := p.match(id, d.Source)
+	if r == nil {
+		p.mu.Unlock()
 		return
 	}
 	m := &p.message
-	if truncated || m.Decode(b) != nil || m.Verb != mib.VerbResponse {
-		p.count(&p.stats.Malformed)
-		return
-	}
-	p.mu.Lock()
-	r := p.match(m.RequestID, d.Source)
-	if r != nil && r.version == V3 {
-		// Nobody may answer with less than what was asked with.
+	m.asked = r.query.Query
+	// Nobody may answer with less than what was asked with.
+	if m.Decode(b) != nil || m.Verb != mib.VerbResponse || r.version == V3 {
 		p.stats.Malformed++
-		r = nil
-	}
-	if r == nil {
 		p.mu.Unlock()
 		return
 	}
 	e := p.conclude(r, m, d.Received)
 	p.mu.Unlock()
-	e.done(e.response)
+	p.tell(&e)
 }
 
 // match finds the request with an attempt of that id that awaits something
 // from source. If there is none it is counted what the datagram is instead.
 func (p *Poller) match(id int32, source netip.AddrPort) *request {
-	r, ok := p.byID[id]
+	s := p.slots.at(id)
 	switch {
-	case !ok:
-		switch f := p.fates[id&(fateCount-1)]; {
-		case f.id != id || f.id == 0:
-			p.stats.Unmatched++
-		case f.answered:
-			p.stats.Duplicate++
-		default:
-			p.stats.Late++
-		}
-	case r.Address != source:
+	case s == nil || s.request == nil && s.sent.IsZero():
+		p.stats.Unmatched++
+	case s.request == nil && s.answered:
+		p.stats.Duplicate++
+	case s.request == nil:
+		p.stats.Late++
+	case withoutZone(s.request.Address) != source:
 		p.stats.WrongSource++
-	case r.finished: // could not be sent, yet an earlier attempt arrived
+	case s.request.finished: // could not be sent, yet an earlier attempt arrived
 		p.stats.Late++
 	default:
-		return r
+		return s.request
 	}
 	return nil
 }
 
+// withoutZone is an address as it is in a datagram.
+func withoutZone(a netip.AddrPort) netip.AddrPort {
+	if a.Addr().Zone() == "" {
+		return a
+	}
+	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port())
+}
+
 // conclude ends the request with the answer in m.
 func (p *Poller) conclude(r *request, m *Message, received time.Time) ending {
-	response := mib.Response{Status: m.Status, Received: received}
-	for i, a := range r.attempts {
-		if a.id == m.RequestID {
-			response.Sent = a.sent
-			if i < len(r.attempts)-1 && r.Verb != mib.VerbInform {
-				p.stats.Late++
-			}
-		}
+	response := mib.Response{Status: m.Status, Received: received, Sent: p.slots.at(m.RequestID).sent}
+	if m.RequestID != r.last() && r.Verb != mib.VerbInform {
+		p.stats.Late++
 	}
 	if m.Index > 0 && m.Index <= len(r.Vars) {
 		response.Index = m.Index
 	}
-	if err := fits(&r.Request, m); err != nil {
+	switch err := fits(&r.Request, m); {
+	case err != nil:
 		p.stats.Malformed++
 		response = mib.Response{Err: fmt.Errorf("ask %v: %w", r.Address, err)}
-	} else {
+	case r.query.Query != nil:
+		response.Vars = m.Vars // until the next datagram is dealt with
+	default:
 		response.Vars = m.Detach(r.Vars)
 	}
 	return p.end(r, response)
@@ -113,9 +126,12 @@ func fits(r *mib.Request, m *Message) error {
 		return nil
 	}
 	for i := range m.Vars {
-		if !m.Vars[i].Name.Equal(r.Vars[i].Name) {
+		if !identical(m.Vars[i].Name, r.Vars[i].Name) && !m.Vars[i].Name.Equal(r.Vars[i].Name) {
 			return fmt.Errorf("%w: %v stands where %v was asked for", ErrAnswer, m.Vars[i].Name, r.Vars[i].Name)
 		}
 	}
 	return nil
 }
+
+// identical reports whether two names are the same memory.
+func identical(a, b mib.OID) bool { return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0] }

@@ -164,7 +164,8 @@ func (p *Poller) answerV3(b []byte, d Datagram) {
 	}
 	m := &p.message
 	if m.Verb == mib.VerbReport {
-		p.reported(r, now) // unlocks
+		p.reported(r, now)
+		p.mu.Unlock()
 		return
 	}
 	if a := p.agents[r.Address]; a != nil {
@@ -172,7 +173,7 @@ func (p *Poller) answerV3(b []byte, d Datagram) {
 	}
 	ended := p.conclude(r, m, d.Received)
 	p.mu.Unlock()
-	ended.done(ended.response)
+	p.tell(&ended)
 }
 
 // open checks the message in p.v3.incoming and takes its PDU apart into
@@ -201,6 +202,7 @@ func (p *Poller) open(r *request, b []byte, now time.Time) bool {
 			padding = keys.Padding()
 		}
 	}
+	m.asked = r.query.Query
 	if m.decodeScoped(e.data, &p.v3.scope, padding) != nil || m.Verb != mib.VerbReport && m.Verb != mib.VerbResponse {
 		p.stats.Malformed++
 		return false
@@ -243,8 +245,7 @@ func (e *remote) set(m *Envelope, now time.Time) {
 }
 
 // reported deals with a Report to the request, the message in p.v3.incoming:
-// the request is sent again if that helps. It is called with mu locked and
-// returns with it unlocked.
+// the request is sent again if that helps. mu is held.
 func (p *Poller) reported(r *request, now time.Time) {
 	e, engine := &p.v3.incoming, r.v3.engine
 	p.stats.Reports++
@@ -276,9 +277,8 @@ func (p *Poller) reported(r *request, now time.Time) {
 		r.v3.fault = fault
 	}
 	if !again || r.v3.reports == maxReports {
-		p.mu.Unlock()
 		return
 	}
 	r.v3.reports++
-	p.transmit(r, now) // unlocks
+	p.transmit(r, now)
 }

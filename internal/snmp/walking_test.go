@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,7 +73,7 @@ func TestWalkColumns(t *testing.T) {
 		columns    uint32
 		rows       uint32
 		spoil      func(n int, m, r *Message) bool
-		requests   int // at most; 0 is any number
+		requests   int64 // at most; 0 is any number
 		err        error
 		read       uint32 // variables; 0: all
 	}{
@@ -108,9 +109,9 @@ func TestWalkColumns(t *testing.T) {
 		{name: "SilentInTheMiddle", columns: 1, rows: 60, err: mib.ErrTimeout, read: 10, spoil: func(n int, m, _ *Message) bool { return n == 1 }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			requests := 0
+			var requests atomic.Int64
 			a := bulkAgent(t, table(tt.columns, tt.rows), func(n int, m, r *Message) bool {
-				requests = n
+				requests.Store(int64(n))
 				return tt.spoil == nil || tt.spoil(n, m, r)
 			})
 			p, stop := startPoller(t)
@@ -141,8 +142,8 @@ func TestWalkColumns(t *testing.T) {
 					}
 				}
 			}
-			if tt.requests > 0 && requests > tt.requests {
-				t.Errorf("%d requests, more than %d", requests, tt.requests)
+			if n := requests.Load(); tt.requests > 0 && n > tt.requests {
+				t.Errorf("%d requests, more than %d", n, tt.requests)
 			}
 		})
 	}
@@ -150,10 +151,10 @@ func TestWalkColumns(t *testing.T) {
 
 // What one walk finds out, the next one knows.
 func TestWalkRemembersWhatWasTooBig(t *testing.T) {
-	refused := 0
+	var refused atomic.Int64
 	a := bulkAgent(t, table(1, 100), func(_ int, _, r *Message) bool {
 		if len(r.Vars) > 5 {
-			refused++
+			refused.Add(1)
 			r.Status, r.Vars = mib.TooBig, nil
 		}
 		return true
@@ -165,8 +166,8 @@ func TestWalkRemembersWhatWasTooBig(t *testing.T) {
 		}
 	}
 	stop()
-	if refused != 1 {
-		t.Errorf("%d answers were too big, not 1", refused)
+	if n := refused.Load(); n != 1 {
+		t.Errorf("%d answers were too big, not 1", n)
 	}
 }
 

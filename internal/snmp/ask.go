@@ -1,0 +1,279 @@
+package snmp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"simone/mib"
+)
+
+// Courtesy is how queries are put. The zero value will do.
+type Courtesy struct {
+	// Concurrency is how many queries to one address are on their way at a
+	// time; 0 is one.
+	Concurrency int
+	// Gap is the least time between two queries to one address.
+	Gap time.Duration
+	// Rest is how long an agent that does not answer is left alone at most; 0
+	// is a minute. The first rest is as long as a time-out, each further one
+	// twice as long, and after it one datagram tries whether it is back.
+	Rest time.Duration
+	// Window is how many datagrams are on their way at a time, 0 is 256. One
+	// that is older than answers usually are no longer counts: agents that are
+	// silent, or slow, keep nobody waiting.
+	Window int
+}
+
+// ErrBusy says that more requests are on their way than can be told apart.
+var ErrBusy = errors.New("too many requests are on their way")
+
+// ErrResting says that a query was not put, as the agent has not answered the
+// ones before. It comes with mib.ErrTimeout.
+var ErrResting = errors.New("it is left alone for a while")
+
+const (
+	defaultWindow = 256
+	defaultRest   = time.Minute
+	// The age from which on a datagram does not count against the window, a
+	// multiple of the usual round trip time, is between these.
+	leastGrace = 2 * time.Millisecond
+	mostGrace  = 50 * time.Millisecond
+	rttGrace   = 4
+)
+
+// Run's goroutine wakes for each answer while there are few queries. With
+// many, waking costs more than answers do: it lets some gather.
+const (
+	fewQueries = 8
+	longNap    = 10 * time.Millisecond
+	shortNap   = 500 * time.Microsecond // while more wait to be sent
+)
+
+// queried is what a request has more as a query.
+type queried struct {
+	*Query // nil: it is none
+	asker  Asker
+	agent  *agent
+	behind *request // the next in the line it stands in
+	counts bool     // against the window
+	held   bool     // until the gap to the one before is long enough
+	out    bool     // its turn with the agent has come
+}
+
+// list is what is encoded already.
+func (q *queried) list() []byte {
+	if q.Query == nil {
+		return nil
+	}
+	return q.Query.list
+}
+
+// line is a queue of queries.
+type line struct{ first, last *request }
+
+func (l *line) push(r *request) {
+	if l.first == nil {
+		l.first = r
+	} else {
+		l.last.query.behind = r
+	}
+	l.last = r
+}
+
+func (l *line) pop() *request {
+	r := l.first
+	if r != nil {
+		l.first, r.query.behind = r.query.behind, nil
+	}
+	return r
+}
+
+// queries are those of a poller, whose mu guards them.
+type queries struct {
+	courtesy Courtesy
+	out      int           // that are not over
+	waiting  int           // of these, in lines
+	counted  int           // of these, against the window
+	line     line          // for the window
+	aging    []int32       // attempts that count or did, by when they were sent
+	aged     int           // of aging, from the front, that do not count any more
+	rtt      time.Duration // smoothed, of all agents
+}
+
+func newQueries(c Courtesy) queries {
+	c.Concurrency = max(c.Concurrency, 1)
+	if c.Rest <= 0 {
+		c.Rest = defaultRest
+	}
+	if c.Window <= 0 {
+		c.Window = defaultWindow
+	}
+	return queries{courtesy: c, rtt: mostGrace / rttGrace}
+}
+
+// enter brings a query to its agent, or has it wait for its turn.
+func (q *queries) enter(p *Poller, r *request, now time.Time) {
+	q.out++
+	a := p.agent(r.Address, now)
+	r.query.agent = a
+	if a.out >= q.courtesy.Concurrency {
+		q.waiting++
+		a.line.push(r)
+		return
+	}
+	q.launch(p, r, now)
+}
+
+// launch sends a query whose turn with the agent has come as soon as the
+// window has room.
+func (q *queries) launch(p *Poller, r *request, now time.Time) {
+	a := r.query.agent
+	if !r.query.out {
+		r.query.out = true
+		a.out++
+	}
+	r.query.held = false
+	switch free := a.asked.Add(q.courtesy.Gap); {
+	case now.Before(a.rests):
+		p.stats.Spared++
+		p.endSoon(r, fmt.Errorf("%w: %w", mib.ErrTimeout, ErrResting))
+	case q.courtesy.Gap > 0 && now.Before(free):
+		r.query.held, r.due = true, free
+		p.schedule(r, free)
+	case q.counted >= q.courtesy.Window:
+		q.waiting++
+		q.line.push(r)
+	default:
+		q.send(p, r, now)
+	}
+}
+
+func (q *queries) send(p *Poller, r *request, now time.Time) {
+	a := r.query.agent
+	a.asked = now
+	if a.silent > 0 {
+		r.Retries = 0
+	}
+	q.counted++
+	r.query.counts = true
+	p.attempt(r, now)
+	if len(r.ids) > 0 {
+		q.aging = append(q.aging, r.last())
+	}
+}
+
+// end gives the turn of a query that is over to the next in line, and notes
+// what became of it.
+func (q *queries) end(p *Poller, r *request, response *mib.Response) {
+	q.out--
+	q.discount(r)
+	a := r.query.agent
+	if a == nil || !r.query.out {
+		return
+	}
+	a.out--
+	switch {
+	case response.Err == nil:
+		a.silent, a.rests = 0, time.Time{}
+		rtt := response.RTT()
+		a.manners.answered(rtt)
+		q.rtt += (min(max(rtt, 0), mostGrace) - q.rtt) / 64
+	case errors.Is(response.Err, mib.ErrTimeout) && !errors.Is(response.Err, ErrResting):
+		a.silent++
+		rest := r.Timeout << min(a.silent-1, 20)
+		a.rests = p.now().Add(min(rest, q.courtesy.Rest))
+	}
+	if next := a.line.pop(); next != nil {
+		q.waiting--
+		q.launch(p, next, p.now())
+	}
+}
+
+// discount has a query no longer count against the window.
+func (q *queries) discount(r *request) {
+	if r.query.counts {
+		r.query.counts = false
+		q.counted--
+	}
+}
+
+// grace is how old a datagram counts against the window.
+func (q *queries) grace() time.Duration {
+	return min(max(rttGrace*q.rtt, leastGrace), mostGrace)
+}
+
+// advance sends what waits for the window, as far as there is room.
+func (q *queries) advance(p *Poller, now time.Time) {
+	q.age(p, now)
+	for q.line.first != nil && q.counted < q.courtesy.Window && !p.closed {
+		q.waiting--
+		q.send(p, q.line.pop(), now)
+	}
+	if q.line.first != nil {
+		if at, ok := q.next(p); ok {
+			p.wake(at)
+		}
+	}
+}
+
+// age goes through the attempts from the oldest on, as far as their time is
+// over.
+func (q *queries) age(p *Poller, now time.Time) {
+	for ; q.aged < len(q.aging); q.aged++ {
+		s := p.slots.at(q.aging[q.aged])
+		if s == nil || s.request == nil || !s.request.query.counts {
+			continue
+		}
+		if s.sent.IsZero() || now.Sub(s.sent) < q.grace() {
+			break
+		}
+		q.discount(s.request)
+	}
+	if q.aged > len(q.aging)/2 { // move what is left to the front, rarely
+		q.aging = append(q.aging[:0], q.aging[q.aged:]...)
+		q.aged = 0
+	}
+}
+
+// next is when the window gets room, if something waits for that.
+func (q *queries) next(p *Poller) (at time.Time, ok bool) {
+	if q.line.first == nil || q.aged == len(q.aging) {
+		return at, false
+	}
+	s := p.slots.at(q.aging[q.aged])
+	if s == nil || s.sent.IsZero() {
+		return time.Now(), true
+	}
+	return s.sent.Add(q.grace()), true
+}
+
+// giveUp ends the queries that wait.
+func (q *queries) giveUp(p *Poller) {
+	for r := q.line.pop(); r != nil; r = q.line.pop() {
+		p.endSoon(r, net.ErrClosed)
+	}
+	for _, a := range p.agents {
+		for r := a.line.pop(); r != nil; r = a.line.pop() {
+			p.endSoon(r, net.ErrClosed)
+		}
+	}
+	q.waiting = 0
+}
+
+// nap lets answers gather, after n of them.
+func (p *Poller) nap(n int) {
+	p.mu.Lock()
+	long := longNap
+	if p.queries.line.first != nil {
+		long = shortNap
+	}
+	if n == batchSize || p.out > 0 || p.queries.out < fewQueries || len(p.ended) > 0 || p.closed {
+		long = 0
+	}
+	p.mu.Unlock()
+	if long > 0 {
+		time.Sleep(long)
+	}
+}

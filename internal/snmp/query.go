@@ -1,0 +1,106 @@
+package snmp
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"simone/mib"
+)
+
+// Query is a question that is put to many agents again and again. What is the
+// same each time is encoded once. It does not change.
+type Query struct {
+	request mib.Request // without an address
+	list    []byte      // the variables as they stand in a message
+	names   [][]byte    // of them, each the element of its name
+}
+
+// NewQuery prepares what req asks; its address does not matter. The variables
+// must not change any more.
+func NewQuery(req mib.Request) (*Query, error) {
+	switch req.Verb {
+	case mib.VerbGet, mib.VerbGetNext, mib.VerbGetBulk:
+	default:
+		return nil, fmt.Errorf("query: 0x%02x reads nothing", byte(req.Verb))
+	}
+	q := &Query{request: req}
+	for _, v := range req.Vars {
+		if _, err := VariableSize(v); err != nil {
+			return nil, fmt.Errorf("query: %w", err)
+		}
+		q.list = appendVariable(q.list, v)
+		q.names = append(q.names, appendOID(nil, v.Name))
+	}
+	return q, nil
+}
+
+// nameAt reports whether b begins with the name of the ith variable, and gives
+// that name, and how many octets it takes, if so. An answer to GET has the
+// names of the question, which need not be taken apart again.
+func (q *Query) nameAt(i int, b []byte) (name mib.OID, octets int, ok bool) {
+	if q == nil || i >= len(q.names) || !bytes.HasPrefix(b, q.names[i]) {
+		return nil, 0, false
+	}
+	return q.request.Vars[i].Name, len(q.names[i]), true
+}
+
+// Asker is told what becomes of queries.
+type Asker interface {
+	// Answered is called once for each query that Ask took, with the address
+	// that was asked, from the goroutine of Poller.Run. It must not block. r
+	// and all it points to are valid until Answered returns.
+	Answered(to netip.AddrPort, r *mib.Response)
+}
+
+// Ask puts q to the agent at an address, as soon as that is kind: behind other
+// queries to the same address, and when fewer datagrams are on their way than
+// the configuration's window. It is Start for what is asked often: nothing is
+// allocated. Ask never calls asker itself.
+func (p *Poller) Ask(to netip.AddrPort, q *Query, asker Asker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		p.stats.Failed++
+		go asker.Answered(to, &mib.Response{Err: net.ErrClosed})
+		return
+	}
+	p.stats.Requests++
+	r := p.take()
+	r.Request, r.Address = q.request, plain(to)
+	r.query = queried{Query: q, asker: asker}
+	if r.Timeout <= 0 {
+		r.Timeout = p.timeout
+	}
+	if err := p.admit(r); err != nil {
+		p.queries.out++
+		p.endSoon(r, err)
+		return
+	}
+	p.queries.enter(p, r, p.now())
+	p.flushIfIdle()
+}
+
+// Together has f's queries and requests sent together, as few system calls as
+// there can be. Nothing leaves before f returns, save what fills a batch.
+func (p *Poller) Together(f func()) {
+	p.mu.Lock()
+	p.gathering++
+	p.mu.Unlock()
+	f()
+	p.mu.Lock()
+	p.gathering--
+	p.flushIfIdle()
+	p.mu.Unlock()
+}
+
+// now is the time, which does not go on while answers that came together are
+// dealt with. mu is held.
+func (p *Poller) now() time.Time {
+	if p.draining {
+		return p.passed
+	}
+	return time.Now()
+}
