@@ -33,6 +33,7 @@ var layers = []layer{
 	{name: "internal/config", below: "mib sim/scenario temperature internal/snmp/usm", library: "github.com/goccy/go-yaml"},
 	{name: "internal/snmp", below: "mib internal/snmp/usm", library: "github.com/gosnmp/gosnmp golang.org/x/sys"},
 	{name: "internal/device", below: "mib internal/snmp"},
+	{name: "internal/pollbench", below: "mib internal/snmp internal/snmp/usm internal/device", library: "github.com/gosnmp/gosnmp"},
 	{name: "internal/snmpdconf", below: "mib internal/snmp/usm"},
 	{name: "internal/store/storetest", below: "mib reconfig", library: "pgregory.net/rapid"},
 	{name: "internal/store", below: "mib reconfig", library: "go.etcd.io/bbolt"},

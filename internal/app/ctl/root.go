@@ -82,6 +82,7 @@ func newRoot(o *options, extra ...*cobra.Command) *cobra.Command {
 		newBackupCommand(o),
 		newRestoreCommand(o),
 		newStoreCommand(o),
+		newBenchCommand(o),
 		newVersionCommand(o),
 	)
 	for _, w := range wishes() {
