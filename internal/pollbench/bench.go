@@ -28,8 +28,8 @@ type Config struct {
 // Case is what one way to poll has cost: medians of the repetitions.
 type Case struct {
 	Name     string  `json:"name"`
-	Micros   float64 `json:"us_per_poll"` // of the client's CPU
-	Ratio    float64 `json:"ratio_to_floor"`
+	Micros   float64 `json:"us_per_poll"`    // of the client's CPU
+	Ratio    float64 `json:"ratio_to_floor"` // of the same repetition
 	Allocs   float64 `json:"allocs_per_poll"`
 	RSS      float64 `json:"rss_mb"`
 	Objects  float64 `json:"objects_per_cpu_second"`
@@ -95,11 +95,14 @@ func Run(ctx context.Context, cfg Config) (result Result, err error) {
 
 func summary(cfg Config, all []way, runs [][]measured) Result {
 	r := Result{Targets: cfg.Targets, Repetitions: cfg.Repetitions}
-	floors := make(map[string]float64)
+	floors := make(map[string][]measured)
 	for i, w := range all {
+		if w.name == w.floor {
+			floors[w.name] = runs[i]
+		}
 		c := Case{
 			Name:    w.name,
-			Micros:  median(runs[i], func(m measured) float64 { return float64(m.CPU) / float64(time.Microsecond) / float64(m.Polls) }),
+			Micros:  median(runs[i], func(m measured) float64 { return m.micros() }),
 			Allocs:  median(runs[i], func(m measured) float64 { return float64(m.Mallocs) / float64(m.Polls) }),
 			RSS:     median(runs[i], func(m measured) float64 { return float64(m.RSS) / (1 << 20) }),
 			LateP99: median(runs[i], func(m measured) float64 { return float64(m.Late) / float64(time.Millisecond) }),
@@ -109,25 +112,28 @@ func summary(cfg Config, all []way, runs [][]measured) Result {
 			c.Measured += m.Polls
 		}
 		c.Objects = float64(w.objects) * 1e6 / c.Micros
-		if w.name == w.floor {
-			floors[w.name] = c.Micros
-		}
-		c.Ratio = c.Micros / floors[w.floor]
+		c.Ratio = medianOf(len(runs[i]), func(n int) float64 { return runs[i][n].micros() / floors[w.floor][n].micros() })
 		r.Cases = append(r.Cases, c)
 	}
 	return r
 }
 
+// micros is what a poll has cost.
+func (m measured) micros() float64 {
+	return float64(m.CPU) / float64(time.Microsecond) / float64(m.Polls)
+}
+
 func median(runs []measured, of func(measured) float64) float64 {
-	values := make([]float64, len(runs))
-	for i, m := range runs {
-		values[i] = of(m)
+	return medianOf(len(runs), func(i int) float64 { return of(runs[i]) })
+}
+
+func medianOf(n int, of func(int) float64) float64 {
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = of(i)
 	}
 	slices.Sort(values)
-	if n := len(values); n%2 == 0 {
-		return (values[n/2-1] + values[n/2]) / 2
-	}
-	return values[len(values)/2]
+	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
 // process is a farm or a client.

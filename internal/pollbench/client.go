@@ -41,6 +41,10 @@ func ways() []way {
 	get := mib.Request{Verb: mib.VerbGet, Vars: getVars()}
 	bulk := mib.Request{Verb: mib.VerbGetBulk, Vars: bulkVars(), MaxRepetitions: tableRows}
 	const table = tableColumns * tableRows
+	var columns []string
+	for i := range tableColumns {
+		columns = append(columns, tableColumn(i).String())
+	}
 	floorOf := func(m *snmp.Message) func([]netip.AddrPort) (contestant, error) {
 		return func(t []netip.AddrPort) (contestant, error) { return newFloor(t, m) }
 	}
@@ -51,7 +55,10 @@ func ways() []way {
 		{"gosnmp-pool", "floor-get", scalars, func(t []netip.AddrPort) (contestant, error) { return newLibrary(t, true, false, askGet()) }},
 		{"floor-bulk", "floor-bulk", table, floorOf(bulkMessage())},
 		{"engine-bulk", "floor-bulk", table, func(t []netip.AddrPort) (contestant, error) { return newEngine(t, "v2c", bulk, table) }},
-		{"gosnmp-bulk", "floor-bulk", table, func(t []netip.AddrPort) (contestant, error) { return newLibrary(t, false, false, askBulk()) }},
+		{"gosnmp-bulk", "floor-bulk", table, func(t []netip.AddrPort) (contestant, error) {
+			return newLibrary(t, false, false, askBulk(tableEntry().String()))
+		}},
+		{"gosnmp-columns", "floor-bulk", table, func(t []netip.AddrPort) (contestant, error) { return newLibrary(t, false, false, askBulk(columns...)) }},
 		{"engine-v3", "floor-get", scalars, func(t []netip.AddrPort) (contestant, error) { return newEngine(t, "v3", get, scalars) }},
 		{"gosnmp-v3", "floor-get", scalars, func(t []netip.AddrPort) (contestant, error) { return newLibrary(t, false, true, askGet()) }},
 		{"engine-paced", "floor-get", scalars, func(t []netip.AddrPort) (contestant, error) { return newPaced(t, get, scalars) }},

@@ -13,18 +13,22 @@ import (
 // burst is how many datagrams the floor sends before it reads as many.
 const burst = 256
 
-// gather is how long an answer takes at most, when many come: sleeping so long
-// costs less than being woken for each.
-const gather = 8 * time.Microsecond
-
 // floor exchanges datagrams: it sends the same question to all and reads what
-// comes back, but does not look at it.
+// comes back, but does not look at it. It sleeps until the answers to a burst
+// should be there, which costs less than being woken for each.
 type floor struct {
 	conn     *net.UDPConn
 	targets  []netip.AddrPort
 	question []byte
 	answer   []byte
+	nap      time.Duration
 }
+
+// A read that waits takes longer than this; naps are at most so long.
+const (
+	waited  = 20 * time.Microsecond
+	mostNap = 20 * time.Millisecond
+)
 
 func newFloor(targets []netip.AddrPort, m *snmp.Message) (*floor, error) {
 	question, err := m.Append(nil)
@@ -36,7 +40,7 @@ func newFloor(targets []netip.AddrPort, m *snmp.Message) (*floor, error) {
 		return nil, err
 	}
 	_ = conn.SetReadBuffer(snmp.ReceiveBuffer)
-	return &floor{conn, targets, question, make([]byte, 2048)}, nil
+	return &floor{conn, targets, question, make([]byte, 2048), time.Millisecond}, nil
 }
 
 // getMessage asks for the scalars, bulkMessage for the table.
@@ -77,11 +81,17 @@ func (f *floor) round() (failed int, err error) {
 				return 0, fmt.Errorf("send to %v: %w", to, err)
 			}
 		}
-		time.Sleep(time.Duration(len(now)) * gather)
+		time.Sleep(f.nap)
+		began := time.Now()
 		for i := range now {
 			if _, _, err := f.conn.ReadFromUDPAddrPort(f.answer); err != nil {
 				return len(left) - i, nil
 			}
+		}
+		if time.Since(began) > time.Duration(len(now))*2*time.Microsecond+waited {
+			f.nap = min(f.nap*5/4, mostNap)
+		} else {
+			f.nap -= f.nap / 20
 		}
 	}
 	return 0, nil

@@ -48,7 +48,7 @@ func newLibrary(targets []netip.AddrPort, pool bool, v3 bool, ask func(*gosnmp.G
 func client(to netip.AddrPort, v3 bool) *gosnmp.GoSNMP {
 	c := &gosnmp.GoSNMP{
 		Target: to.Addr().String(), Port: to.Port(), Community: community, Version: gosnmp.Version2c,
-		Timeout: patience, MaxOids: gosnmp.MaxOids, MaxRepetitions: tableRows * tableColumns,
+		Timeout: patience, MaxOids: gosnmp.MaxOids,
 	}
 	if v3 {
 		u := user()
@@ -79,16 +79,20 @@ func askGet() func(*gosnmp.GoSNMP) error {
 	}
 }
 
-// askBulk walks the table.
-func askBulk() func(*gosnmp.GoSNMP) error {
-	root := tableEntry().String()
+// askBulk walks the table: all of it, or as programs do that want some columns
+// of a larger one, each column.
+func askBulk(roots ...string) func(*gosnmp.GoSNMP) error {
 	return func(c *gosnmp.GoSNMP) error {
 		n := 0
-		err := c.BulkWalk(root, func(gosnmp.SnmpPDU) error { n++; return nil })
-		if err == nil && n != tableColumns*tableRows {
-			err = fmt.Errorf("%d variables", n)
+		for _, root := range roots {
+			if err := c.BulkWalk(root, func(gosnmp.SnmpPDU) error { n++; return nil }); err != nil {
+				return err
+			}
 		}
-		return err
+		if n != tableColumns*tableRows {
+			return fmt.Errorf("%d variables", n)
+		}
+		return nil
 	}
 }
 

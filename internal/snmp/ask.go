@@ -44,11 +44,13 @@ const (
 )
 
 // Run's goroutine wakes for each answer while there are few queries. With
-// many, waking costs more than answers do: it lets some gather.
+// many, waking costs more than answers do: it lets some gather, for as long as
+// that takes about gathered of them.
 const (
 	fewQueries = 8
+	shortNap   = 200 * time.Microsecond
 	longNap    = 10 * time.Millisecond
-	shortNap   = 500 * time.Microsecond // while more wait to be sent
+	gathered   = 2 * batchSize
 )
 
 // queried is what a request has more as a query.
@@ -145,15 +147,14 @@ func (q *queries) launch(p *Poller, r *request, now time.Time) {
 	case q.counted >= q.courtesy.Window:
 		q.waiting++
 		q.line.push(r)
+		q.wake(p)
 	default:
 		q.send(p, r, now)
 	}
 }
 
 func (q *queries) send(p *Poller, r *request, now time.Time) {
-	a := r.query.agent
-	a.asked = now
-	if a.silent > 0 {
+	if r.query.agent.silent > 0 {
 		r.Retries = 0
 	}
 	q.counted++
@@ -211,10 +212,13 @@ func (q *queries) advance(p *Poller, now time.Time) {
 		q.waiting--
 		q.send(p, q.line.pop(), now)
 	}
-	if q.line.first != nil {
-		if at, ok := q.next(p); ok {
-			p.wake(at)
-		}
+	q.wake(p)
+}
+
+// wake has Run's goroutine woken when the window gets room.
+func (q *queries) wake(p *Poller) {
+	if at, ok := q.next(p); ok {
+		p.wake(at)
 	}
 }
 
@@ -243,8 +247,8 @@ func (q *queries) next(p *Poller) (at time.Time, ok bool) {
 		return at, false
 	}
 	s := p.slots.at(q.aging[q.aged])
-	if s == nil || s.sent.IsZero() {
-		return time.Now(), true
+	if s == nil || s.sent.IsZero() { // it is about to be
+		return time.Now().Add(leastGrace), true
 	}
 	return s.sent.Add(q.grace()), true
 }
@@ -262,18 +266,37 @@ func (q *queries) giveUp(p *Poller) {
 	q.waiting = 0
 }
 
-// nap lets answers gather, after n of them.
+// rhythm is how long to let answers gather.
+type rhythm struct {
+	nap time.Duration
+	got int // answers since the last nap
+}
+
+// after says how long to nap now that n answers have come.
+func (h *rhythm) after(n int) time.Duration {
+	if h.got += n; n == batchSize {
+		return 0 // there may be more already
+	}
+	switch {
+	case h.got < gathered/2:
+		h.nap = min(2*h.nap, longNap)
+	case h.got > 2*gathered:
+		h.nap /= 2
+	}
+	h.nap, h.got = max(h.nap, shortNap), 0
+	return h.nap
+}
+
+// nap lets answers gather, after n of them, if nobody waits for one.
 func (p *Poller) nap(n int) {
 	p.mu.Lock()
-	long := longNap
-	if p.queries.line.first != nil {
-		long = shortNap
-	}
-	if n == batchSize || p.out > 0 || p.queries.out < fewQueries || len(p.ended) > 0 || p.closed {
-		long = 0
-	}
+	busy := p.out == 0 && p.queries.out >= fewQueries && len(p.ended) == 0 && !p.closed
 	p.mu.Unlock()
-	if long > 0 {
-		time.Sleep(long)
+	if !busy {
+		p.rhythm = rhythm{}
+		return
+	}
+	if d := p.rhythm.after(n); d > 0 {
+		time.Sleep(d)
 	}
 }

@@ -44,6 +44,18 @@ func (r *reader) more() bool { return r.pos < r.end }
 // Lengths may be longer than they need be (net-snmp writes 82 00 nn), but
 // not indefinite.
 func (r *reader) header() (tag byte, length int, err error) {
+	if left := r.end - r.pos - 2; left >= 0 { // nearly all are of this form
+		tag, length = r.b[r.pos], int(r.b[r.pos+1])
+		if length < 0x80 && length <= left && tag&0x1f != 0x1f {
+			r.pos += 2
+			return tag, length, nil
+		}
+	}
+	return r.longHeader()
+}
+
+// longHeader is header for all forms.
+func (r *reader) longHeader() (tag byte, length int, err error) {
 	at := r.pos
 	if r.end-r.pos < 2 {
 		return 0, 0, r.fail(at, "an element needs 2 octets or more, %d are left", r.end-r.pos)
@@ -172,48 +184,53 @@ func (r *reader) oid(length int, arena []uint32) ([]uint32, error) {
 	if length == 0 {
 		return append(arena, 0, 0), nil
 	}
-	start := len(arena)
 	end := r.pos + length
-	for r.pos < end {
-		at := r.pos
-		if r.b[at] == 0x80 {
-			return arena, r.fail(at, "a sub-identifier begins with a zero group")
+	first, err := r.sub(end, 0xffffffff+80) // it holds two parts
+	switch {
+	case err != nil:
+		return arena, err
+	case first < 40:
+		arena = append(arena, 0, uint32(first))
+	case first < 80:
+		arena = append(arena, 1, uint32(first-40))
+	default:
+		arena = append(arena, 2, uint32(first-80))
+	}
+	for parts := 2; r.pos < end; parts++ {
+		if parts == mib.MaxOIDLen {
+			return arena, r.fail(r.pos, "an OID of more than %d parts", mib.MaxOIDLen)
 		}
-		n := uint64(0)
-		for {
-			if r.pos == end {
-				return arena, r.fail(at, "the OID ends inside a sub-identifier")
-			}
-			c := r.b[r.pos]
+		if c := r.b[r.pos]; c < 0x80 { // nearly all are of this form
+			arena = append(arena, uint32(c))
 			r.pos++
-			n = n<<7 | uint64(c&0x7f)
-			if n > 0xffffffff+80 {
-				return arena, r.fail(at, "a sub-identifier does not fit 32 bits")
-			}
-			if c&0x80 == 0 {
-				break
-			}
-		}
-		if len(arena) == start { // the first holds two
-			switch {
-			case n < 40:
-				arena = append(arena, 0, uint32(n))
-			case n < 80:
-				arena = append(arena, 1, uint32(n-40))
-			default:
-				arena = append(arena, 2, uint32(n-80))
-			}
 			continue
 		}
-		if n > 0xffffffff {
-			return arena, r.fail(at, "a sub-identifier does not fit 32 bits")
-		}
-		if len(arena)-start == mib.MaxOIDLen {
-			return arena, r.fail(at, "an OID of more than %d parts", mib.MaxOIDLen)
+		n, err := r.sub(end, 0xffffffff)
+		if err != nil {
+			return arena, err
 		}
 		arena = append(arena, uint32(n))
 	}
 	return arena, nil
+}
+
+// sub reads a sub-identifier of an OID that goes to end.
+func (r *reader) sub(end int, most uint64) (n uint64, err error) {
+	at := r.pos
+	if r.b[at] == 0x80 {
+		return 0, r.fail(at, "a sub-identifier begins with a zero group")
+	}
+	for r.pos < end {
+		c := r.b[r.pos]
+		r.pos++
+		if n = n<<7 | uint64(c&0x7f); n > most {
+			return 0, r.fail(at, "a sub-identifier does not fit 32 bits")
+		}
+		if c < 0x80 {
+			return n, nil
+		}
+	}
+	return 0, r.fail(at, "the OID ends inside a sub-identifier")
 }
 
 // Sizes of encodings. A message's lengths come before its contents, so each

@@ -79,9 +79,10 @@ type Poller struct {
 	receiver *receiver
 	timeout  time.Duration
 
-	// message and told are for Run's goroutine only.
+	// These are for Run's goroutine only.
 	message Message
 	told    mib.Response
+	rhythm  rhythm
 
 	// mu guards the fields below.
 	mu        sync.Mutex
@@ -304,8 +305,12 @@ func (p *Poller) flush() {
 		return
 	}
 	now := time.Now()
-	for _, l := range p.outbox.letters[:p.outbox.size] {
-		p.slots.at(l.id).sent = now
+	for i := range p.outbox.size {
+		s := p.slots.at(p.outbox.letters[i].id)
+		s.sent = now
+		if r := s.request; r != nil && r.query.agent != nil {
+			r.query.agent.asked = now
+		}
 	}
 	p.outbox.flush(func(l *outgoing, err error) {
 		// It may have ended in the meantime.
