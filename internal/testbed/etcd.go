@@ -53,12 +53,7 @@ func (l *lockedBuffer) String() string {
 // test is skipped, but not in CI.
 func StartEtcd(tb testing.TB) *Etcd {
 	tb.Helper()
-	if _, err := exec.LookPath("etcd"); err != nil {
-		if os.Getenv("CI") == "true" {
-			tb.Fatal("etcd is missing; install the package etcd-server")
-		}
-		tb.Skip("etcd is not installed (package etcd-server)")
-	}
+	needEtcd(tb)
 	e := &Etcd{tb: tb, dir: tb.TempDir(), Endpoint: freeTCP(tb), peer: freeTCP(tb)}
 	e.Start()
 	tb.Cleanup(func() {
@@ -68,6 +63,17 @@ func StartEtcd(tb testing.TB) *Etcd {
 		}
 	})
 	return e
+}
+
+// needEtcd skips the test where there is no etcd; CI must have it.
+func needEtcd(tb testing.TB) {
+	tb.Helper()
+	if _, err := exec.LookPath("etcd"); err != nil {
+		if os.Getenv("CI") == "true" {
+			tb.Fatal("etcd is missing; install the package etcd-server")
+		}
+		tb.Skip("etcd is not installed (package etcd-server)")
+	}
 }
 
 // freeTCP is a TCP address on loopback that was free a moment ago.
@@ -84,15 +90,8 @@ func freeTCP(tb testing.TB) string {
 // Start starts it, again if need be, and waits until it answers.
 func (e *Etcd) Start(args ...string) {
 	e.tb.Helper()
-	client, peer := "http://"+e.Endpoint, "http://"+e.peer
-	e.cmd = exec.Command("etcd", append([]string{
-		"--name", "test", "--data-dir", filepath.Join(e.dir, "data"), "--log-level", "error",
-		"--listen-client-urls", client, "--advertise-client-urls", client,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "test=" + peer,
-	}, args...)...)
+	e.cmd = etcdCommand(e.dir, e.Endpoint, e.peer, args...)
 	e.cmd.Stdout, e.cmd.Stderr = &e.log, &e.log
-	// Where etcd is not supported officially it asks to be told that this is known.
-	e.cmd.Env = append(os.Environ(), "ETCD_UNSUPPORTED_ARCH=arm64")
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := e.cmd.Start(); err != nil {
 		e.tb.Fatalf("start etcd: %v", err)
@@ -119,6 +118,19 @@ func (e *Etcd) Start(args ...string) {
 			e.tb.Fatalf("etcd does not answer within %v:\n%s", limit, e.log.String())
 		}
 	}
+}
+
+// etcdCommand runs an etcd of one server, with its data in dir.
+func etcdCommand(dir, endpoint, peer string, args ...string) *exec.Cmd {
+	client, peer := "http://"+endpoint, "http://"+peer
+	cmd := exec.Command("etcd", append([]string{
+		"--name", "test", "--data-dir", filepath.Join(dir, "data"), "--log-level", "error",
+		"--listen-client-urls", client, "--advertise-client-urls", client,
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "test=" + peer,
+	}, args...)...)
+	// Where etcd is not supported officially it asks to be told that this is known.
+	cmd.Env = append(os.Environ(), "ETCD_UNSUPPORTED_ARCH=arm64")
+	return cmd
 }
 
 func (e *Etcd) healthy() bool {

@@ -5,6 +5,7 @@ package testbed
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"runtime"
@@ -24,8 +25,8 @@ var (
 )
 
 // TestLiveChaos: machines with clocks that differ, joined by a network that can
-// be cut, slowed and shaken, run a TLM and nodes, some under a real snmpd. They
-// are killed and started again, stopped and continued, cut off alone and in
+// be cut, slowed and shaken, run two TLMs, an etcd that these share, and nodes,
+// some under a real snmpd. They are killed and started again, stopped and continued, cut off alone and in
 // groups, one way and both, their clocks are set. When that is over snmpwalk
 // finds each node on one list, that of its owner, at one epoch, with digests
 // that agree and nothing open, and the network carries polls of each by one
@@ -42,6 +43,7 @@ func TestLiveChaos(t *testing.T) {
 		top: "ilms: {start: 4, min: 3}\n",
 	})
 	f.expect(`level=WARN`)
+	f.expect(`level=ERROR msg="the engine cannot go on .*etcd`) // it was killed, or cut off
 	var managers, leaves, under []string
 	for _, m := range f.sorted() {
 		var number int
@@ -78,7 +80,7 @@ func TestLiveChaos(t *testing.T) {
 		return f.wrong(s)
 	}
 	f.launch()
-	took := eventually(t, 2*patience, "the fleet forms", f.settled())
+	took := eventually(t, 2*patience, "the fleet forms", f.ready())
 	t.Logf("%d nodes, %d under an snmpd, formed after %v", *chaosNodesFlag, len(under), took.Round(time.Millisecond))
 
 	journal = f.suffer(faults)
@@ -88,7 +90,7 @@ func TestLiveChaos(t *testing.T) {
 		did[x.kind]++
 	}
 	ended := time.Now()
-	eventually(t, 3*patience, "the fleet settles", f.settled())
+	eventually(t, 3*patience, "the fleet settles", f.ready())
 	settled := time.Since(ended)
 	eventually(t, 2*patience, "snmpwalk sees a fleet in order", seen)
 	t.Logf("%d faults in %v, %v: settled after %v, by snmpwalk after %v", len(faults), *chaosForFlag, did, settled.Round(time.Millisecond), time.Since(ended).Round(time.Millisecond))
@@ -111,6 +113,9 @@ func TestLiveChaos(t *testing.T) {
 	}
 	t.Logf("the network carried %d packets and lost %d", f.fabric.carried, f.fabric.lost)
 }
+
+// ready says what is not as it should be in a fleet where nothing goes on.
+func (f *fleet) ready() func() string { return f.settledUnder(slices.Sorted(maps.Keys(f.members))...) }
 
 // rests holds a fleet that is in order against itself some polls later:
 // everything is where it was, and each node was polled by one manager at its
@@ -157,7 +162,7 @@ func (f *fleet) rests(last **sight) {
 // the one of now.
 func (f *fleet) healed(t *testing.T, withNodes bool) time.Duration {
 	t.Helper()
-	eventually(t, 2*patience, "the fleet is settled", f.settled())
+	eventually(t, 2*patience, "the fleet is settled", f.ready())
 	names, err := f.names()
 	if err != nil {
 		t.Fatal(err)
@@ -178,9 +183,9 @@ func (f *fleet) healed(t *testing.T, withNodes bool) time.Duration {
 		n := names[m.name]
 		switch {
 		case m.name == ilm:
-		case withNodes && n.kind == mib.KindLeaf && m.name != "tlm" && (n.owner == names[ilm].id && i%2 == 0 || i%5 == 0):
+		case withNodes && n.kind == mib.KindLeaf && !f.isTLM(m.name) && (n.owner == names[ilm].id && i%2 == 0 || i%5 == 0):
 			apart = append(apart, f.hosts[m.name].address)
-		case withNodes || n.kind == mib.KindILM || m.name == "tlm":
+		case withNodes || n.kind == mib.KindILM || f.isTLM(m.name):
 			rest = append(rest, f.hosts[m.name].address)
 		}
 	}
@@ -188,11 +193,11 @@ func (f *fleet) healed(t *testing.T, withNodes bool) time.Duration {
 	<-time.After(5 * f.poll)
 	f.fabric.clear()
 	healed := time.Now()
-	eventually(t, 2*patience, "the split fleet settles", f.settled())
+	eventually(t, 2*patience, "the split fleet settles", f.ready())
 	<-time.After(3 * f.poll) // so that everybody's last poll is that of who polls it now
 
 	longest, of := time.Duration(0), ""
-	for name, by := range f.asksOf() {
+	for name, by := range f.asksOf(time.Time{}) {
 		if len(by) == 0 {
 			t.Errorf("%s is not asked", name)
 			continue
@@ -210,15 +215,4 @@ func (f *fleet) healed(t *testing.T, withNodes bool) time.Duration {
 	t.Logf("%s, which had %d nodes, was cut off from %d hosts with %d others for %v: nobody was polled by two %v after the healing (%s)",
 		ilm, most, len(rest), len(apart)-1, 5*f.poll, longest.Round(time.Millisecond), of)
 	return longest - min(f.pauses.since(healed), longest)
-}
-
-// asksOf gives who asked each member but the TLM, oldest first.
-func (f *fleet) asksOf() map[string][]heard {
-	all := make(map[string][]heard)
-	for name, h := range f.hosts {
-		if name != "tlm" {
-			all[name] = f.fabric.asked(h.address, time.Time{}, map[netip.Addr]bool{f.operator.address: true})
-		}
-	}
-	return all
 }

@@ -59,6 +59,8 @@ func schedule(seed uint64, length time.Duration, managers, leaves, snmpds []stri
 			from = snmpds
 		case chance.IntN(3) == 0:
 			from = leaves
+		case f.kind != faultClock && f.kind != faultSplit && chance.IntN(8) == 0:
+			from = []string{etcdName}
 		}
 		if len(from) == 0 {
 			continue
@@ -133,9 +135,9 @@ func (f *fleet) begin(x fault, all []fault) {
 	m := f.members[who]
 	switch x.kind {
 	case faultKill:
-		m.kill()
+		f.processOf(who).kill()
 	case faultFreeze:
-		m.signal(f.t, syscall.SIGSTOP)
+		f.processOf(who).signal(f.t, syscall.SIGSTOP)
 	case faultSnmpd:
 		f.snmpds[who].kill()
 	case faultClock:
@@ -153,14 +155,26 @@ func (f *fleet) end(x fault, all []fault) {
 	who := x.who[0]
 	switch x.kind {
 	case faultKill:
-		f.start(who)
+		if who == etcdName {
+			f.launchStore()
+		} else {
+			f.start(who)
+		}
 	case faultFreeze:
-		f.members[who].signal(f.t, syscall.SIGCONT)
+		f.processOf(who).signal(f.t, syscall.SIGCONT)
 	case faultSnmpd:
 		f.snmpds[who].launch(f.t)
 	default:
 		f.storm(x.over, all)
 	}
+}
+
+// processOf is a member's process, or that of the etcd.
+func (f *fleet) processOf(name string) *process {
+	if name == etcdName {
+		return f.store
+	}
+	return f.members[name].process
 }
 
 // storm makes the weather of a time anew, of all the faults that last.

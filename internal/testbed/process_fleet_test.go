@@ -4,6 +4,7 @@ package testbed
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -28,7 +29,13 @@ type fleet struct {
 	operator *host // where people sit: nothing happens to it
 	hosts    map[string]*host
 	snmpds   map[string]*snmpd // by member, of those that have one
+
+	store    *process // the etcd, on the host of that name
+	storeLog *logBuffer
 }
+
+// etcdName is the host of the etcd that the TLMs share.
+const etcdName = "etcd"
 
 // fleetShape is what a fleet is made of.
 type fleetShape struct {
@@ -36,14 +43,16 @@ type fleetShape struct {
 	candidates int // of them, the first
 	snmpds     int // so many have an snmpd, the last candidate and those after it
 	poll       time.Duration
-	top        string // what the TLM's configuration says besides
+	top        string // what the TLMs' configuration says besides
 	seed       uint64
 }
 
-// muster makes a fleet; nothing runs yet.
+// muster makes a fleet with two TLMs that share an etcd, tlm and tlm2; nothing
+// runs yet.
 func muster(t *testing.T, s fleetShape) *fleet {
 	t.Helper()
 	program := findSnmpd(t)
+	needEtcd(t)
 	dir, err := os.MkdirTemp("", "simone-fleet-")
 	if err != nil {
 		t.Fatal(err)
@@ -62,29 +71,36 @@ func muster(t *testing.T, s fleetShape) *fleet {
 	}
 	f.operator = f.fabric.join(t, netip.MustParseAddr("192.0.2.200"))
 	f.operator.do(func() { f.client = v3Client(t) })
+	store := netip.MustParseAddr("192.0.2.201")
+	f.hosts[etcdName], f.storeLog = f.fabric.join(t, store), new(logBuffer)
+	second := netip.MustParseAddr("192.0.2.202")
+	announced := fmt.Sprintf("%v,%v", netip.AddrPortFrom(f.base, agentPort), netip.AddrPortFrom(second, agentPort))
+
 	at := f.base
-	for i := range s.nodes + 1 {
-		name, built := "tlm", "simone-tlm"
-		if i > 0 {
+	for i := range s.nodes + 2 {
+		name, built, address := "tlm", "simone-tlm", at
+		switch {
+		case i > s.nodes:
+			name, address = "tlm2", second
+		case i > 0:
 			name, built = fmt.Sprintf("n%d", i+1), "simoned"
 		}
-		h := f.fabric.join(t, at)
-		address := netip.AddrPortFrom(at, agentPort)
-		f.hosts[name] = h
-		f.members[name] = &member{
-			name: name, address: address, program: daemon(t, built), log: new(logBuffer), host: h, ahead: new(time.Duration),
+		h := f.fabric.join(t, address)
+		m := &member{
+			name: name, address: netip.AddrPortFrom(address, agentPort), program: daemon(t, built), log: new(logBuffer), host: h, ahead: new(time.Duration),
 			args: []string{"-config", filepath.Join(dir, name+".yaml")},
 		}
-		if i >= s.candidates && i < s.candidates+s.snmpds {
-			d := newSnmpd(t, program, filepath.Join(dir, "snmpd-"+name), address)
+		f.hosts[name], f.members[name] = h, m
+		own := fmt.Sprintf("announce: {to: %q, credential: join, every: 2s}\ncandidate: %v\n", announced, i <= s.candidates)
+		if f.isTLM(name) {
+			own = fmt.Sprintf("  - {name: %s, notify: true, sources: [192.0.2.0/24], %s}\nstore: \"etcd://%v:2379/test\"\npoll: %v\ntrigger: %v\n%s",
+				joinUser, yamlKeys(joinUser), store, s.poll, s.poll, s.top)
+		} else if i >= s.candidates && i < s.candidates+s.snmpds {
+			d := newSnmpd(t, program, filepath.Join(dir, "snmpd-"+name), m.address)
 			d.host = h
 			f.snmpds[name] = d
 		}
-		own := fmt.Sprintf("announce: {to: %q, credential: join, every: 2s}\ncandidate: %v\n", netip.AddrPortFrom(f.base, agentPort), i <= s.candidates)
-		if i == 0 {
-			own = fmt.Sprintf("  - {name: %s, notify: true, sources: [192.0.2.0/24], %s}\npoll: %v\ntrigger: %v\n%s", joinUser, yamlKeys(joinUser), s.poll, s.poll, s.top)
-		}
-		writeFile(t, f.members[name].args[1], f.common(name)+own)
+		writeFile(t, m.args[1], f.common(name)+own)
 		at = at.Next()
 	}
 	t.Cleanup(f.harvest)
@@ -105,17 +121,32 @@ func (f *fleet) common(name string) string {
 	text += fmt.Sprintf("listen: %q\ncommunities: []\nusers:\n", m.address)
 	for _, user := range []string{managerUser, operatorUser, monitorUser} {
 		write := ""
+		if user == managerUser && f.isTLM(name) { // a standby hands on what it hears
+			write = ", notify: true"
+		}
 		if user != monitorUser {
-			write = ", write: [1.3.6.1.4.1.8072.9999.9999.7466]"
+			write += ", write: [1.3.6.1.4.1.8072.9999.9999.7466]"
 		}
 		text += fmt.Sprintf("  - {name: %s, %s, sources: [192.0.2.0/24], read: [1.3.6.1]%s}\n", user, yamlKeys(user), write)
 	}
 	return text
 }
 
-// muster's members and their snmpds start.
+// isTLM says which members are TLMs: they are in nobody's inventory but their
+// own.
+func (f *fleet) isTLM(name string) bool { return name == "tlm" || name == "tlm2" }
+
+// launchStore starts the etcd, again if need be.
+func (f *fleet) launchStore() {
+	f.t.Helper()
+	address := f.hosts[etcdName].address.String()
+	f.store = start(f.t, f.hosts[etcdName], nil, f.storeLog, etcdCommand(f.dir, address+":2379", address+":2380"))
+}
+
+// launch starts the members, their snmpds, and the etcd.
 func (f *fleet) launch() {
 	f.t.Helper()
+	f.launchStore()
 	for _, m := range f.sorted() {
 		if d := f.snmpds[m.name]; d != nil {
 			d.launch(f.t)
@@ -158,13 +189,14 @@ type sightedRow struct {
 
 // sight is what snmpwalk shows of a fleet.
 type sight struct {
-	at    time.Time
-	names map[mib.NodeID]named                 // of the TLM's simoneNameTable
-	lists map[string]map[mib.NodeID]sightedRow // by manager
-	sums  map[string]mib.Digest                // simoneIlmDigest, by manager
-	tree  map[mib.NodeID]mib.Digest            // simoneTreeDigest, by ILM
-	total mib.Digest                           // simoneIlmSubtreeDigest of the TLM
-	drops map[string]uint64                    // simoneIlmLogDropped, by manager
+	at     time.Time
+	leader string                               // the TLM that leads
+	names  map[mib.NodeID]named                 // of the TLM's simoneNameTable
+	lists  map[string]map[mib.NodeID]sightedRow // by manager
+	sums   map[string]mib.Digest                // simoneIlmDigest, by manager
+	tree   map[mib.NodeID]mib.Digest            // simoneTreeDigest, by ILM
+	total  mib.Digest                           // simoneIlmSubtreeDigest of the TLM
+	drops  map[string]uint64                    // simoneIlmLogDropped, by manager
 }
 
 // octets reads a string as snmpwalk -Ox shows it: "6E 32 ".
@@ -205,7 +237,11 @@ func (f *fleet) look() (*sight, error) {
 		n, _ := strconv.ParseUint(value, 10, 64)
 		return n
 	}
-	err := cells("tlm", mib.SimoneNameTable, func(column int, id mib.NodeID, value string) {
+	if f.leader() == "" {
+		return nil, errors.New("no TLM leads")
+	}
+	s.leader = f.top
+	err := cells(s.leader, mib.SimoneNameTable, func(column int, id mib.NodeID, value string) {
 		n := s.names[id]
 		n.id = id
 		switch column {
@@ -227,7 +263,7 @@ func (f *fleet) look() (*sight, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cells("tlm", mib.SimoneTreeTable, func(column int, id mib.NodeID, value string) {
+	if err := cells(s.leader, mib.SimoneTreeTable, func(column int, id mib.NodeID, value string) {
 		if column == last(mib.SimoneTreeDigest) {
 			s.tree[id], _ = mib.ParseDigest(octets(value))
 		}
@@ -255,6 +291,9 @@ func (f *fleet) look() (*sight, error) {
 			return nil, err
 		}
 		s.lists[m.name] = rows
+		if f.isTLM(m.name) && m.name != s.leader {
+			continue // a standby manages nothing, and shows no group for it
+		}
 		scalars, err := f.walk(m.name, mib.SimoneIlmAdminStatus[:len(mib.SimoneIlmAdminStatus)-1])
 		if err != nil {
 			return nil, err
@@ -264,7 +303,7 @@ func (f *fleet) look() (*sight, error) {
 			return nil, fmt.Errorf("simoneIlmDigest of %s: %w", m.name, err)
 		}
 		s.drops[m.name] = number(scalar(mib.SimoneIlmLogDropped))
-		if m.name == "tlm" {
+		if m.name == s.leader {
 			if s.total, err = mib.ParseDigest(octets(scalar(mib.SimoneIlmSubtreeDigest))); err != nil {
 				return nil, fmt.Errorf("simoneIlmSubtreeDigest of %s: %w", m.name, err)
 			}
@@ -282,7 +321,7 @@ func (f *fleet) wrong(s *sight) string {
 		have = append(have, n.name)
 	}
 	slices.Sort(have)
-	if want := slices.Sorted(maps.Keys(f.members)); !slices.Equal(have, want) {
+	if want := f.everyone(s.leader); !slices.Equal(have, want) {
 		return fmt.Sprintf("the TLM knows %v, want %v", have, want)
 	}
 	holders := make(map[mib.NodeID][]string)
@@ -293,7 +332,7 @@ func (f *fleet) wrong(s *sight) string {
 			r := s.lists[m.name][id]
 			holders[id] = append(holders[id], m.name)
 			sum.Add(id, r.epoch)
-			total.Add(id, r.epoch)
+			total.Add(id, mib.Epoch{})
 			switch n, known := s.names[id]; {
 			case !known || n.name != r.name:
 				return fmt.Sprintf("%s has node %d on its list as %q, the TLM as %q", m.name, id, r.name, n.name)
@@ -325,9 +364,14 @@ func (f *fleet) wrong(s *sight) string {
 		}
 	}
 	if total != s.total {
-		return fmt.Sprintf("the TLM's digest of the tree is %v, that of all rows is %v", s.total, total)
+		return fmt.Sprintf("the TLM's digest of the tree is %v, that of all rows' nodes is %v", s.total, total)
 	}
 	return ""
+}
+
+// everyone is who the TLM that leads knows when it knows all.
+func (f *fleet) everyone(leader string) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(f.members)), func(name string) bool { return f.isTLM(name) && name != leader })
 }
 
 // String shows who has whom.
@@ -350,18 +394,13 @@ func (s *sight) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// askers says who has asked each member but the TLM since a time, by the
-// fabric's account.
-func (f *fleet) askers(since time.Time) map[string]map[netip.Addr]int {
-	notManagers := map[netip.Addr]bool{f.operator.address: true}
-	all := make(map[string]map[netip.Addr]int)
-	for name, h := range f.hosts {
-		if name == "tlm" {
-			continue
-		}
-		all[name] = make(map[netip.Addr]int)
-		for _, a := range f.fabric.asked(h.address, since, notManagers) {
-			all[name][a.by]++
+// asksOf gives who asked each member but the TLMs since a time, by the fabric's
+// account, oldest first.
+func (f *fleet) asksOf(since time.Time) map[string][]heard {
+	all := make(map[string][]heard)
+	for name, m := range f.members {
+		if !f.isTLM(name) {
+			all[name] = f.fabric.asked(m.address.Addr(), since, map[netip.Addr]bool{f.operator.address: true})
 		}
 	}
 	return all
@@ -370,18 +409,17 @@ func (f *fleet) askers(since time.Time) map[string]map[netip.Addr]int {
 // single says which member is asked by more or less than one manager since a
 // time, in which the interval has passed so many times.
 func (f *fleet) single(since time.Time, times int) string {
-	for _, name := range slices.Sorted(maps.Keys(f.hosts)) {
-		if name == "tlm" {
-			continue
+	all := f.asksOf(since)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		by := make(map[netip.Addr]int)
+		for _, a := range all[name] {
+			by[a.by]++
 		}
-		by := f.askers(since)[name]
 		if len(by) != 1 {
 			return fmt.Sprintf("%s is asked by %v", name, by)
 		}
-		for _, n := range by {
-			if n < times-1 {
-				return fmt.Sprintf("%s was asked %d times in %d intervals", name, n, times)
-			}
+		if n := len(all[name]); n < times-1 {
+			return fmt.Sprintf("%s was asked %d times in %d intervals", name, n, times)
 		}
 	}
 	return ""

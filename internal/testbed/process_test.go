@@ -107,7 +107,10 @@ func launch(tb testing.TB, log *logBuffer, program string, args ...string) *proc
 func start(tb testing.TB, on *host, ahead *time.Duration, log *logBuffer, cmd *exec.Cmd) *process {
 	tb.Helper()
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // a race detector would sleep for a second at the end
+	if cmd.Env == nil {
+		cmd.Env = os.Environ()
+	}
+	cmd.Env = append(cmd.Env, "GORACE=atexit_sleep_ms=0") // a race detector would sleep for a second at the end
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Ptrace: ahead != nil}
 	p := &process{cmd: cmd, log: log, done: make(chan struct{})}
 	var err error
