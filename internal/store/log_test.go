@@ -9,6 +9,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"simone/internal/store/storetest"
 	"simone/mib"
 	"simone/reconfig"
 )
@@ -29,7 +30,7 @@ func batch(incarnation uint64, tail uint32, seqs ...uint32) reconfig.LogBatch {
 }
 
 func TestKeptLog(t *testing.T) {
-	bothKinds(t, Limits{}, func(t *testing.T, k keeper, reopen func() keeper) {
+	bothKinds(t, func(t *testing.T, k storetest.Store, reopen func() storetest.Store) {
 		log := func() logKeeper { return k.(logKeeper) }
 		s, err := log().LoadLog()
 		must(t, err)

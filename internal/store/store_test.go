@@ -19,23 +19,34 @@ var (
 	_ storetest.Store = (*Memory)(nil)
 )
 
-func TestDB(t *testing.T) {
-	storetest.Run(t, func(t *testing.T, limits storetest.Limits) (storetest.Store, func() storetest.Store) {
-		path := filepath.Join(t.TempDir(), "state", "tlm.db")
-		d := mustOpen(t, path, Limits{Samples: limits.Samples, Entries: limits.Entries})
-		return d, func() storetest.Store {
-			must(t, d.Close())
-			d = mustOpen(t, path, Limits{Samples: limits.Samples, Entries: limits.Entries})
-			return d
-		}
-	})
+// openDB makes a DB for storetest.
+func openDB(t *testing.T, limits storetest.Limits) (storetest.Store, func() storetest.Store) {
+	path := filepath.Join(t.TempDir(), "state", "tlm.db")
+	d := mustOpen(t, path, Limits{Samples: limits.Samples, Entries: limits.Entries})
+	return d, func() storetest.Store {
+		must(t, d.Close())
+		d = mustOpen(t, path, Limits{Samples: limits.Samples, Entries: limits.Entries})
+		return d
+	}
 }
 
-func TestMemory(t *testing.T) {
-	storetest.Run(t, func(_ *testing.T, limits storetest.Limits) (storetest.Store, func() storetest.Store) {
-		m := NewMemoryWith(Limits{Samples: limits.Samples, Entries: limits.Entries})
-		return m, func() storetest.Store { return m }
-	})
+// openMemory makes a Memory for storetest.
+func openMemory(_ *testing.T, limits storetest.Limits) (storetest.Store, func() storetest.Store) {
+	m := NewMemoryWith(Limits{Samples: limits.Samples, Entries: limits.Entries})
+	return m, func() storetest.Store { return m }
+}
+
+func TestDB(t *testing.T)     { storetest.Run(t, openDB) }
+func TestMemory(t *testing.T) { storetest.Run(t, openMemory) }
+
+// bothKinds runs a test on a DB and on a Memory; reopen closes and opens again.
+func bothKinds(t *testing.T, f func(t *testing.T, k storetest.Store, reopen func() storetest.Store)) {
+	for name, open := range map[string]storetest.Opener{"DB": openDB, "Memory": openMemory} {
+		t.Run(name, func(t *testing.T) {
+			k, reopen := open(t, storetest.Limits{})
+			f(t, k, reopen)
+		})
+	}
 }
 
 func mustOpen(tb testing.TB, path string, limits Limits) *DB {
