@@ -1,6 +1,7 @@
 package reconfig
 
 import (
+	"cmp"
 	"slices"
 
 	"simone/mib"
@@ -38,7 +39,7 @@ func (e *Engine) settleLeaving(n *Node) bool {
 // leavingAt is the rows of leaving nodes at a child.
 func (e *Engine) leavingAt(c *child) []mib.Tombstone {
 	var gone []mib.Tombstone
-	for _, id := range sortedKeys(e.open) {
+	for id := range e.open {
 		n := e.state.Nodes[id]
 		if r := c.rows[id]; n.leaving() && r != nil {
 			ep := n.Epoch
@@ -48,5 +49,6 @@ func (e *Engine) leavingAt(c *child) []mib.Tombstone {
 			gone = append(gone, mib.Tombstone{Node: id, Epoch: ep})
 		}
 	}
+	slices.SortFunc(gone, func(a, b mib.Tombstone) int { return cmp.Compare(a.Node, b.Node) })
 	return gone
 }

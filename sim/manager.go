@@ -37,9 +37,12 @@ type role struct {
 	window  mean    // latencies of reports that left since the last trigger
 	latency mean    // and since the warm-up
 	worked  float64 // machine.monitored at the last trigger
-	last    float64 // latency that t was made of
-	t       float64 // temperature at the last trigger
-	history *temperature.History
+	ncs     float64 // and the host's sum of computing jobs x time
+	// utilisation is what its work took of what the computing jobs left it.
+	utilisation float64
+	last        float64 // latency that t was made of
+	t           float64 // temperature at the last trigger
+	history     *temperature.History
 
 	round roundOf // what became of it in this round
 }
@@ -83,15 +86,15 @@ func (w *world) addStation(node int32, workers int) int32 {
 }
 
 // arriveAtILM lets a leaf's report into the input queue of who asked for it.
-func (w *world) arriveAtILM(leaf int32) {
-	l := &w.leaves[leaf]
+func (w *world) arriveAtILM(r report) {
+	r.entered = w.now
 	if w.pull {
-		w.pool.push(task{report{entered: w.now, leaf: leaf}, w.ReportCost})
+		w.pool.push(task{r, w.ReportCost})
 		w.offer()
 		return
 	}
-	s := &w.stations[l.askedAt]
-	s.waiting.push(task{report{w.now, leaf, l.askedBy, l.askedAt}, w.ReportCost})
+	s := &w.stations[r.station]
+	s.waiting.push(task{r, w.ReportCost})
 	w.serve(s, classReport)
 }
 
@@ -165,12 +168,10 @@ func (w *world) managed(n *machine, worker uint16) {
 			w.rec.atTLM(w.now, t.entered)
 		}
 	case t.leaf != noLeaf:
-		l := &w.leaves[t.leaf]
-		l.out = false
-		l.load = l.says
-		l.idle++
-		if l.load > 0 {
-			l.idle = 0
+		if w.steered != nil {
+			w.steered.worked(t.report)
+		} else {
+			w.leaves[t.leaf].told()
 		}
 		s.outFree = max(s.outFree, w.now) + w.OutputCost
 		queue(w, slotSent, &w.sent, key{At: s.outFree, Rank: heap.Rank(kindSent, uint32(s.node))}, t.report)

@@ -14,7 +14,7 @@ type Policy struct {
 	Name  string
 	About string // in a line
 
-	// start makes the policy for one run.
+	// start makes the policy for one run; nil if it only runs staged.
 	start func(*scenario.Parameters) func(*world)
 	// place says where leaves begin; nil: in blocks of leaf numbers.
 	place func(*scenario.Parameters) func(leaf int) int
@@ -23,13 +23,17 @@ type Policy struct {
 	free bool
 	// pull: ILMs take reports from one queue, each when it has room.
 	pull bool
+	// daemons is the name of the daemons' policy that runs where moves are
+	// staged; empty if there is none.
+	daemons string
 }
 
 // Policies lists what can be simulated.
 func Policies() []Policy {
 	return []Policy{
 		{Name: "static", About: "nothing ever moves", start: stateless(nothing)},
-		{Name: "paper", About: "the rule of document 001, as the daemons run it", start: paper},
+		{Name: "paper", About: "the rule of document 001, as the daemons run it", start: paper, daemons: "paper"},
+		{Name: "balance", About: "the daemons' default, by their engine and staged moves", daemons: "balance"},
 		{Name: "relocate", About: "an ILM goes where factor times less is going on, told by reports and one probe", start: stateless(relocateRoles)},
 		{Name: "static-hash", About: "leaves placed by a hash", start: stateless(nothing), place: hashed},
 		{Name: "bounded-hash", About: "consistent hashing, none above 1.1 times the mean", start: stateless(nothing), place: boundedHashed},
@@ -51,6 +55,15 @@ func PolicyByName(name string) (Policy, error) {
 		names = append(names, p.Name)
 	}
 	return Policy{}, fmt.Errorf("there is no policy %q in the simulator: write %s or %s", name, strings.Join(names[:len(names)-1], ", "), names[len(names)-1])
+}
+
+// policyOf finds a scenario's policy.
+func policyOf(p *scenario.Parameters) (Policy, error) {
+	policy, err := PolicyByName(p.Policy)
+	if err == nil && p.Enact == "staged" && policy.daemons == "" && policy.Name != Baseline {
+		err = fmt.Errorf("policy %s is none of the daemons', whose moves alone can be staged: leave enact at atomic, or write policy paper or balance", p.Policy)
+	}
+	return policy, err
 }
 
 // stateless is a policy that remembers nothing of its own.

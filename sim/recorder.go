@@ -39,10 +39,10 @@ func (rec *recorder) computed(now float64, j *job) {
 	}
 }
 
-// skip notes a poll that was left out.
-func (rec *recorder) skip(now float64) {
+// skip notes polls that were left out.
+func (rec *recorder) skip(now float64, polls int) {
 	if now >= rec.from {
-		rec.skipped++
+		rec.skipped += polls
 	}
 }
 
@@ -56,8 +56,15 @@ func (rec *recorder) atTLM(now, entered float64) {
 // transformed notes a transformation and the nodes it moved.
 func (rec *recorder) transformed(now float64, kind reconfig.Kind, nodes int) {
 	if now >= rec.from {
-		rec.moved += nodes
 		rec.did[kind]++
+		rec.moved += nodes
+	}
+}
+
+// moves notes nodes that have moved.
+func (rec *recorder) moves(now float64, nodes int) {
+	if now >= rec.from {
+		rec.moved += nodes
 	}
 }
 

@@ -19,7 +19,7 @@ type roundOf struct {
 
 // trigger measures, decides, and does what was decided: moves take effect
 // with the next polls, and what is queued stays where it is.
-func (w *world) trigger(k key) {
+func (w *world) trigger(k key) error {
 	w.happened(k, nil)
 	for i := range w.roles {
 		r := &w.roles[i]
@@ -32,13 +32,21 @@ func (w *world) trigger(k key) {
 		}
 		r.round = roundOf{}
 	}
-	w.policy(w)
+	if w.steered != nil {
+		w.steered.round()
+	} else {
+		w.policy(w)
+	}
 	w.rec.active.add(float64(len(w.activeBy(asTheyAre))))
 	for i := range w.roles {
 		w.settleAccounts(&w.roles[i])
 	}
 	w.triggers++
 	w.heap.Set(slotTrigger, key{At: w.triggers * w.Trigger, Rank: heap.Rank(kindTrigger, 0)})
+	if w.steered != nil {
+		return w.steered.err
+	}
+	return nil
 }
 
 // measure takes an ILM's temperature; counted says whether it rests on a
@@ -48,7 +56,7 @@ func (w *world) measure(i int, r *role) (counted bool) {
 		r.last, counted = r.window.of(), true
 	} else if since, waits := w.oldest(i); waits {
 		r.last, counted = max(r.last, w.now-since), true
-	} else if len(r.nodes) == 0 {
+	} else if w.rows(i) == 0 {
 		r.last = 0
 	}
 	r.window = mean{}
@@ -57,7 +65,9 @@ func (w *world) measure(i int, r *role) (counted bool) {
 		I: 100 * (host.monitored - r.worked) * host.slow / w.Trigger,
 		L: r.last,
 	})
-	r.worked = host.monitored
+	ncs := host.ncsArea + float64(host.ncs)*(w.now-host.ncsSince)
+	r.utilisation = (host.monitored - r.worked) * host.slow / w.Trigger * (1 + (ncs-r.ncs)/w.Trigger)
+	r.worked, r.ncs = host.monitored, ncs
 	if err == nil {
 		r.t = t
 	}
@@ -80,6 +90,14 @@ func (w *world) settleAccounts(r *role) {
 	w.charge(r.station, demand)
 }
 
+// rows is how many nodes an ILM polls.
+func (w *world) rows(ilm int) int {
+	if w.steered != nil {
+		return w.steered.lists[ilm].Len()
+	}
+	return len(w.roles[ilm].nodes)
+}
+
 // temperatureOf is what policies decide on.
 func (w *world) temperatureOf(i int) float64 {
 	if w.Weighted {
@@ -99,7 +117,8 @@ func (w *world) activate(i int) {
 func (w *world) settle(i int, host int32) {
 	r := &w.roles[i]
 	r.station = w.addStation(host, w.W)
-	r.worked = w.nodes[host].monitored
+	n := &w.nodes[host]
+	r.worked, r.ncs = n.monitored, n.ncsArea+float64(n.ncs)*(w.now-n.ncsSince)
 	w.nodes[host].role = int32(i)
 }
 

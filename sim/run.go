@@ -48,7 +48,7 @@ func (r *Run) Hot(g float64) (share, visit float64) { return r.record.above(HotF
 
 // Simulate runs one replication. The parameters must be valid.
 func Simulate(ctx context.Context, p *scenario.Parameters) (*Run, error) {
-	policy, err := PolicyByName(p.Policy)
+	policy, err := policyOf(p)
 	if err != nil {
 		return nil, err
 	}

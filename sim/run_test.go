@@ -140,6 +140,9 @@ func TestOrderAtEqualTimes(t *testing.T) {
 // it, ILMs share no host, and what idles has no leaves.
 func TestPoliciesKeepTheTreeWhole(t *testing.T) {
 	for _, policy := range Policies() {
+		if policy.start == nil {
+			continue // TestStagedMovesLoseNothing
+		}
 		t.Run(policy.Name, func(t *testing.T) {
 			t.Parallel()
 			p := brief(policy.Name)

@@ -19,6 +19,7 @@ func BaselineOf(p scenario.Parameters) scenario.Parameters {
 	p.Policy = Baseline
 	p.Thresholds, p.MigrateTarget, p.Factor = d.Thresholds, d.MigrateTarget, d.Factor
 	p.Weighted, p.Weights = d.Weighted, d.Weights
+	p.Enact, p.Probe, p.Churn = d.Enact, d.Probe, d.Churn
 	p.ReconfigCost, p.ReconfigNodeCost, p.RoleStart = d.ReconfigCost, d.ReconfigNodeCost, d.RoleStart
 	return p
 }
@@ -54,7 +55,7 @@ func Sweep(ctx context.Context, points []scenario.Parameters, seeds int, results
 		if err := p.Validate(); err != nil {
 			return err
 		}
-		if _, err := PolicyByName(p.Policy); err != nil {
+		if _, err := policyOf(&p); err != nil {
 			return err
 		}
 		for i := range seeds {

@@ -74,7 +74,7 @@ func (w *world) finish(node int32, n *machine) {
 		case jobPoll:
 			// A leaf has one report at a time: nothing waits at its output.
 			k := key{At: w.now + w.OutputCost + w.Network, Rank: heap.Rank(kindArrival, uint32(node))}
-			queue(w, slotToILM, &w.toILM, k, node)
+			queue(w, slotToILM, &w.toILM, k, w.answer(node, j.worker))
 		case jobManager:
 			w.managed(n, j.worker)
 		}
@@ -108,7 +108,11 @@ func (w *world) nextAgent() {
 // poll asks one leaf.
 func (w *world) poll(k key) {
 	w.happened(k, nil)
-	w.ask(int32(k.ID()))
+	if w.steered != nil {
+		w.steered.poll(int32(k.ID()))
+	} else {
+		w.ask(int32(k.ID()))
+	}
 	w.polls.advance(w.Leaves)
 	w.nextPoll()
 }
@@ -126,7 +130,7 @@ const slightMean = 0.02
 func (w *world) ask(node int32) {
 	l, n := &w.leaves[node], &w.nodes[node]
 	if l.out {
-		w.rec.skip(w.now)
+		w.rec.skip(w.now, 1)
 		return
 	}
 	sum := n.ncsArea + float64(n.ncs)*(w.now-n.ncsSince)
@@ -137,6 +141,16 @@ func (w *world) ask(node int32) {
 	l.out, l.asked, l.askedSum = true, w.now, sum
 	l.askedBy, l.askedAt = l.role, w.roles[l.role].station
 	w.begin(node, w.PollCost, job{kind: jobPoll}, classPoll)
+}
+
+// answer is a leaf's to the ILM that asked; at staged moves that may be one
+// of two, and the job tells which.
+func (w *world) answer(node int32, ilm uint16) report {
+	if w.steered != nil {
+		return report{leaf: node, role: int32(ilm), station: w.roles[ilm].station}
+	}
+	l := &w.leaves[node]
+	return report{leaf: node, role: l.askedBy, station: l.askedAt}
 }
 
 // queue puts an event into a lane, whose slot is given.

@@ -23,6 +23,7 @@ const (
 	kindAgent
 	kindPoll
 	kindArrival // a report has crossed the network
+	kindProbe   // the TLM looks at its ILMs
 )
 
 // Slots of the event heap. Everything that recurs or is delayed by a constant
@@ -35,6 +36,7 @@ const (
 	slotToILM
 	slotSent
 	slotToTLM
+	slotProbe
 	slotGlances
 	slotNodes = slotGlances + laneCount
 )
@@ -90,6 +92,16 @@ type leaf struct {
 	idle int32 // z: how many reports in a row said 0
 }
 
+// told is its report worked off.
+func (l *leaf) told() {
+	l.out = false
+	l.load = l.says
+	l.idle++
+	if l.load > 0 {
+		l.idle = 0
+	}
+}
+
 // world is one run.
 type world struct {
 	scenario.Parameters
@@ -106,7 +118,7 @@ type world struct {
 	demands  law
 
 	glances [laneCount]lane[int32] // CPUs to look at
-	toILM   lane[int32]            // reports of leaves
+	toILM   lane[report]           // of leaves
 	sent    lane[report]           // in ILMs' output queues
 	toTLM   lane[report]
 
@@ -121,6 +133,7 @@ type world struct {
 	lightest float64     // the least intensity that any host can have
 	ranked   []candidate // room for shortList
 	policy   func(*world)
+	steered  *steered   // by the daemons' engine instead; nil: by policy
 	free     bool       // what the policy does costs nothing
 	pull     bool       // reports wait in pool
 	pool     ring[task] // and not at ILMs
@@ -173,7 +186,7 @@ func (w *world) tlm() int32          { return int32(len(w.nodes) - 1) }
 // newWorld sets up a run. The parameters must be valid.
 func newWorld(p *scenario.Parameters, policy Policy) *world {
 	hosts := p.Leaves + p.ILMs
-	w := &world{Parameters: *p, policy: policy.start(p), free: policy.free, pull: policy.pull, depth: laneDepth, dice: stream(p.Seed, 0, forPolicy)}
+	w := &world{Parameters: *p, free: policy.free, pull: policy.pull, depth: laneDepth, dice: stream(p.Seed, 0, forPolicy)}
 	w.nodes = make([]machine, hosts+1)
 	w.heap = heap.New[float64](slotNodes + 2*len(w.nodes))
 	// Most CPUs never hold more jobs than these: one piece of memory for all.
@@ -198,6 +211,11 @@ func newWorld(p *scenario.Parameters, policy Policy) *world {
 	w.startNCS(hosts)
 	w.startAgents()
 	w.startManagers(policy.place)
+	if policy.start == nil || p.Enact == "staged" {
+		w.steer(policy.daemons)
+	} else {
+		w.policy = policy.start(p)
+	}
 	w.polls.round = 1
 	w.nextPoll()
 	w.triggers = math.Ceil(2 * p.Poll / p.Trigger)
@@ -269,7 +287,13 @@ func (w *world) run(ctx context.Context) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			w.trigger(k)
+			if err := w.trigger(k); err != nil {
+				return err
+			}
+		case slot == slotProbe:
+			w.happened(k, nil)
+			w.steered.probe()
+			w.heap.Set(slotProbe, key{At: w.now + w.Probe, Rank: k.Rank})
 		}
 	}
 }

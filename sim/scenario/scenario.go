@@ -75,6 +75,13 @@ type Parameters struct {
 	B        float64   `json:"b" yaml:"b"`
 	Weighted bool      `json:"weighted" yaml:"weighted"`
 	Weights  []float64 `json:"weights" yaml:"weights"`
+	// Enact is atomic (moves take effect with the next polls, as in the
+	// paper's model) or staged: the daemons' engine makes them by the moving
+	// protocol, with a probe of each ILM every Probe and at most the share
+	// Churn of all leaves moved in a round. Policy balance is always staged.
+	Enact string  `json:"enact" yaml:"enact"`
+	Probe float64 `json:"probe" yaml:"probe"`
+	Churn float64 `json:"churn" yaml:"churn"`
 	// Factor is by how much lighter a host has to be for policy relocate.
 	Factor float64 `json:"factor" yaml:"factor"`
 	// ReconfigCost and ReconfigNodeCost are the demand of a manager job for
@@ -96,6 +103,7 @@ func Default() *Parameters {
 		AgentPeriod: 100, AgentCost: 0.02, OutputCost: 0.005, Network: 0.05, W: 1,
 		Policy: "paper", Trigger: 100, Thresholds: Thresholds{0.1, 17.5, 500}, MigrateTarget: "idle",
 		B: 1, Weights: []float64{0.57, 0.28, 0.15},
+		Enact: "atomic", Probe: 5, Churn: 1,
 		Factor: 3, ReconfigCost: 0.2, ReconfigNodeCost: 0.005,
 	}
 }
@@ -170,6 +178,9 @@ func (p *Parameters) Faults() (fs []Fault) {
 	for _, w := range p.Weights {
 		number("weights", w, 0, 1e6)
 	}
+	choice("enact", p.Enact, "atomic", "staged")
+	number("probe", p.Probe, 0.1, most)
+	number("churn", p.Churn, 0.001, 1)
 	number("factor", p.Factor, 1, 1000)
 	return fs
 }
