@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"simone/manager"
+	"simone/mib"
 )
 
 // deepRetry is how long to wait before an engine that could not be made is
@@ -28,7 +29,7 @@ func (m *Manager) keepManagers(ctx context.Context) {
 		begun = begun || active && told.Levels > 0 && told.Below > 0
 		if self.ID != 0 && begun {
 			m.manage(ctx, manager.DeepConfig{
-				Host: m.host, Self: self.ID, Level: max(int(self.Level), 1), Store: m.cfg.Managers, Poller: m.cfg.Host.Poller,
+				Host: m.host, Self: self.ID, Level: m.level(), Store: m.cfg.Managers, Poller: m.cfg.Host.Poller,
 				Clock: m.cfg.Host.Clock, Seed: uint64(self.ID), Logger: m.cfg.Logger,
 			})
 			continue
@@ -43,6 +44,15 @@ func (m *Manager) keepManagers(ctx context.Context) {
 		case <-announced:
 		}
 	}
+}
+
+// level is the level that the node's engine makes epochs for: the rows of the
+// list say it, and without any the node's place in the tree.
+func (m *Manager) level() int {
+	if level := m.host.ListLevel(); level > 0 {
+		return min(level, mib.Levels-1)
+	}
+	return max(int(m.cfg.Node.Identity().Level), 1)
 }
 
 // manage runs an engine until the node's level changes or ctx ends.
@@ -70,7 +80,7 @@ func (m *Manager) manage(ctx context.Context, cfg manager.DeepConfig) {
 		case <-m.host.Changed():
 		case <-time.After(deepRetry):
 		}
-		if level := int(m.cfg.Node.Identity().Level); level > 0 && level != cfg.Level {
+		if m.level() != cfg.Level {
 			cancel()
 			<-over
 			return

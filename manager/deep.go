@@ -86,6 +86,14 @@ func (h *Host) Away() bool {
 	return h.list.Away()
 }
 
+// ListLevel is the manager's level as the rows of its list have it
+// (reconfig.List.Level); 0 without rows.
+func (h *Host) ListLevel() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.list.Level()
+}
+
 // below is a node as the engine of a Deep knows it; zero without one. h.mu is
 // not held.
 func (h *Host) below(id mib.NodeID) reconfig.Node {

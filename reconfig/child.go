@@ -98,7 +98,7 @@ func (e *Engine) removeChild(id mib.NodeID) {
 // ready reports whether conclusions may be drawn from what is known of the
 // child, and whether it can be given rows.
 func (e *Engine) ready(c *child) bool {
-	return e.readable(c) && c.report.Active && (c.self || e.state.Meta.Level == 0 || e.state.Nodes[c.id].Vouched)
+	return e.readable(c) && c.report.Active && (c.self || e.state.Meta.Level == 0 || e.state.Nodes[c.id].Vouched || !e.keeps(GuardVouching))
 }
 
 // readable is ready without asking that the child is an ILM.
@@ -110,6 +110,9 @@ func (e *Engine) readable(c *child) bool {
 // term; before that nothing new is decided (model rule ReadAll). A node that
 // this life promotes has nothing to tell, and may not answer at all.
 func (e *Engine) allSeen() bool {
+	if !e.keeps(GuardReadAll) {
+		return true
+	}
 	for _, c := range e.children {
 		if !c.silent && !c.seen && !c.fresh && !c.lost {
 			return false

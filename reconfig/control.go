@@ -63,7 +63,7 @@ func (e *Engine) ilmSettings(n *Node) IlmSettings {
 		Rules:         e.settings.Rules(),
 	}
 	s.Rules.Paused = e.paused()
-	if e.settings.Levels > 0 && !n.Drained && !n.Retiring {
+	if e.settings.Levels > 0 && (!n.Drained && !n.Retiring || !e.keeps(GuardTakeBack)) {
 		s.Levels, s.Below = uint32(e.settings.Levels), uint32(e.settings.Below)
 	}
 	return s
@@ -80,7 +80,7 @@ func (e *Engine) free(c *child) bool {
 // lacks gives the row that is to be staged at a child, if it lacks one.
 func (e *Engine) lacks(n *Node, at mib.NodeID, ep mib.Epoch) (mib.SupportRow, bool) {
 	c := e.children[at]
-	if at == 0 || c == nil || !e.free(c) || !c.report.Active || ep.Term(e.state.Meta.Level) < e.state.Meta.Term && c.rows[n.ID] == nil {
+	if at == 0 || c == nil || !e.free(c) || !c.report.Active || ep.Term(e.state.Meta.Level) < e.state.Meta.Term && c.rows[n.ID] == nil && e.keeps(GuardFreshEp) {
 		return mib.SupportRow{}, false
 	}
 	r := c.rows[n.ID]
@@ -152,6 +152,9 @@ func (e *Engine) acknowledge(c *child) {
 		return
 	}
 	c.ackAt = e.now.Add(e.settings.Trigger)
+	if !e.keeps(GuardCurBatch) {
+		cur = c.report.Log
+	}
 	e.send(c, ControlSet{Verb: Acknowledge, Cursor: cur})
 }
 
@@ -168,7 +171,7 @@ func (e *Engine) drainedOut(c *child) bool {
 		}
 	}
 	cur := e.state.Cursors[c.id]
-	return c.report.Log.Seq == 0 || cur.Incarnation == c.report.Log.Incarnation && cur.Seq >= c.report.Log.Seq
+	return !e.keeps(GuardDemoteLast) || c.report.Log.Seq == 0 || cur.Incarnation == c.report.Log.Incarnation && cur.Seq >= c.report.Log.Seq
 }
 
 // demoted: an ILM has become a leaf.

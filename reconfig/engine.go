@@ -218,6 +218,14 @@ func (e *Engine) flush() []Action {
 	if t.Empty() {
 		return e.out
 	}
+	switch {
+	case !e.keeps(GuardStoreFirst):
+		return append(e.out, Persist{t})
+	case !e.keeps(GuardOneTxn):
+		cursors := Txn{Cursors: t.Cursors}
+		t.Cursors = nil
+		return append([]Action{Persist{cursors}, Persist{t}}, e.out...)
+	}
 	return append([]Action{Persist{t}}, e.out...)
 }
 
@@ -297,12 +305,19 @@ func (e *Engine) ownedBy(owner mib.NodeID) []mib.NodeID { return sortedKeys(e.ow
 func (e *Engine) restarted(ev Restarted) {
 	e.begun, e.since = true, e.now
 	jump := uint32(1)
-	if ev.Restored {
+	switch {
+	case ev.Restored && e.keeps(GuardTermJump):
 		jump = restoreJump
+	case e.state.Meta.Level > 0 && e.state.Meta.Term > 0 && !e.keeps(GuardAnyTerm):
+		jump = 0
 	}
 	e.addChild(e.state.Meta.Self)
 	for _, id := range e.ids {
 		n := e.state.Nodes[id]
+		if ev.Restored && n.manages() { // which ILMs are below whom now they announce again
+			n.Manager, n.Under = false, 0
+			e.save(&n)
+		}
 		if n.Wanted {
 			e.formed = true
 			if n.Owner == e.state.Meta.Self {
@@ -314,6 +329,9 @@ func (e *Engine) restarted(ev Restarted) {
 	e.nextRound = e.now.Add(e.settings.Trigger)
 	e.formBy = e.now.Add(e.formTime())
 	e.raiseTerm(e.state.Meta.Term + jump)
+	if ev.Restored {
+		e.state.Meta.Restored = e.state.Meta.Term
+	}
 }
 
 // raiseTerm begins a new term: nothing of the old one is outstanding any
@@ -333,8 +351,13 @@ func (e *Engine) raiseTerm(term uint32) {
 func (e *Engine) newEpoch(n *Node) mib.Epoch {
 	level := e.state.Meta.Level
 	var next mib.Epoch
-	copy(next[:level], n.Grant[:level])
-	next[level] = max(e.state.Meta.Term<<16|1, e.state.Meta.High[level]+1)
+	if e.keeps(GuardGrant) {
+		copy(next[:level], n.Grant[:level])
+	}
+	next[level] = e.state.Meta.High[level] + 1
+	if e.keeps(GuardTermEpoch) {
+		next[level] = max(next[level], e.state.Meta.Term<<16|1)
+	}
 	if next.Term(level) > e.state.Meta.Term { // 65,535 epochs in one term
 		e.raiseTerm(next.Term(level))
 	}
@@ -355,7 +378,7 @@ func (e *Engine) sawEpoch(ep mib.Epoch) {
 // made the epoch: its count is higher, or a manager below has made it.
 func (e *Engine) strange(ep, high mib.Epoch) bool {
 	level := e.state.Meta.Level
-	return ep[level] > high[level] || slices.Max(ep[level+1:]) > 0
+	return ep[level] > high[level] || slices.ContainsFunc(ep[level+1:], func(count uint32) bool { return count > 0 })
 }
 
 // foreignGrant reports whether an epoch was made under a newer grant than the

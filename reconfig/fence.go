@@ -11,6 +11,10 @@ func (e *Engine) claimAll() {
 	for _, id := range e.order {
 		c := e.children[id]
 		if !c.claimed && c.set == nil && c.reportAt > 0 && !c.silent && !c.lost && e.now >= c.retryAt {
+			if !e.keeps(GuardClaim) { // taken for claimed as it is
+				c.claimed, c.full, c.probeAt, c.acked = true, true, e.now, c.report.Fence
+				continue
+			}
 			e.send(c, ControlSet{Verb: Claim})
 		}
 	}
@@ -49,7 +53,7 @@ const maxOutranks = 8
 // foreign fence; the children are then claimed again.
 func (e *Engine) outrank(c *child, f mib.Fence) {
 	level := e.state.Meta.Level
-	if own := e.state.Nodes[c.id]; e.foreignGrant(&own, f.Own) { // it is somebody else's by now
+	if own := e.state.Nodes[c.id]; e.foreignGrant(&own, f.Own) && e.keeps(GuardLostChildren) { // it is somebody else's by now
 		if !c.lost {
 			c.lost, c.claimed, c.set = true, false, nil
 			e.alert("node %d obeys a newer manager (%v): it is not this one's any more", c.id, f)
@@ -66,7 +70,7 @@ func (e *Engine) outrank(c *child, f mib.Fence) {
 		e.alert("node %d obeys a fence that cannot be outranked (%v): stop whoever wrote it, remove that node's state directory and restart it", c.id, f)
 		return
 	}
-	if e.rankAt.Sub(e.now) > maxOutranks*e.settings.Trigger {
+	if e.rankAt.Sub(e.now) > maxOutranks*e.settings.Trigger || !e.keeps(GuardTermRaise) {
 		c.claimed, c.full = false, true
 		return
 	}
@@ -168,7 +172,7 @@ func (e *Engine) failed(ev ActionFailed) {
 	case TimedOut:
 		// The SET may still arrive. Raising the fence makes sure that it
 		// cannot, before the list is read.
-		c.claimed = false
+		c.claimed = !e.keeps(GuardReadFence)
 		c.retryAt = e.now
 	case FenceStale:
 		e.counters.StaleFences++
@@ -197,6 +201,9 @@ func (e *Engine) refused(c *child, set *Control, ev ActionFailed) {
 		return
 	}
 	*n = n.clone()
+	if ev.Why == EpochStale && !e.keeps(GuardTombRaise) {
+		return
+	}
 	if ev.Why == EpochStale { // a tombstone at or above our epoch: go above it
 		switch c.id {
 		case n.Owner:

@@ -93,13 +93,18 @@ func (e *Engine) granted(in Node) {
 	}
 	n.Name, n.Address, n.Kind, n.Profile, n.Credential = in.Name, in.Address, in.Kind, in.Profile, in.Credential
 	n.Interval, n.Zone, n.Candidate, n.Grant = in.Interval, in.Zone, in.Candidate, in.Grant
+	// The list's numbers are those that the manager above knows: there is no
+	// ledger here that would keep a new row from repeating some.
+	n.Zero = in.Zero
+	if !fresh && old.Grant == n.Grant && same(&old, n) {
+		e.state.Nodes[n.ID] = *n // not worth a write
+		return
+	}
 	e.save(n)
 	if c := e.children[n.ID]; c != nil && old.Grant != n.Grant {
 		c.lost, c.announced, c.probeAt = false, false, e.now
 	}
-	if fresh || old.Grant != n.Grant || !same(&old, n) {
-		e.raiseOwner(n)
-	}
+	e.raiseOwner(n)
 }
 
 // find is the node that an announcement is about: by UUID, else by the ID

@@ -57,7 +57,8 @@ type ListLimits struct {
 	// Polled gives the last slot of a node that is known to have been polled
 	// before this process; false, or nil, if that is not known. Then no slot is
 	// polled that has begun before.
-	Polled func(mib.NodeID) (slot uint32, known bool)
+	Polled  func(mib.NodeID) (slot uint32, known bool)
+	Without Guards // switched off, in simulations only (Settings.Without)
 	// Holds says whether this manager holds what a row needs: its profile,
 	// its credential. The error says which and why; a *Refusal is one of
 	// another kind than NotHeld.
@@ -109,6 +110,9 @@ type entry struct {
 	lost     uint64
 	// Since this manager polls the node itself (again).
 	ownFirst, ownSamples uint32
+	// Slots from below on, before ownNext, were polled by a manager below and
+	// may still be in its log.
+	below, ownNext uint32
 }
 
 // NewList makes a list from what the store kept; now is the present.
@@ -142,6 +146,7 @@ func NewList(state ListState, limits ListLimits, now Instant) *List {
 func (l *List) Plan(now Instant, set ControlSet) (*ListChange, *Refusal) {
 	sum := set.sum()
 	switch c := set.Fence.Compare(l.state.Fence); {
+	case !l.keeps(GuardChildFence):
 	case c < 0:
 		l.StaleFences++
 		return nil, &Refusal{FenceStale, fmt.Sprintf("the fence (%v) is lower than the one seen (%v)", set.Fence, l.state.Fence)}
@@ -210,7 +215,7 @@ func (l *List) planRows(now Instant, a mib.Apply, ch *ListChange) *Refusal {
 			if r.Slot > old.next+1 { // the parent knows of slots that this list, its clock set back, does not
 				zero = now.Add(r.Due - time.Duration(r.Slot)*r.Interval)
 			} else if r.Interval != old.Row.Interval { // keep the numbering, change the pace
-				zero = old.at.Add(-time.Duration(old.next) * r.Interval)
+				zero = due(old.Zero, old.Row.Interval, old.next).Add(-time.Duration(old.next) * r.Interval)
 			}
 			ch.Rows = append(ch.Rows, ListRow{Row: r, Zero: zero, Inner: old.Inner, Away: old.Away})
 			continue
@@ -273,7 +278,7 @@ func (l *List) Apply(now Instant, ch *ListChange) {
 			l.state.Tombs[t.Node] = t.Epoch
 		}
 	}
-	if ch.Ack.Incarnation == l.log.incarnation {
+	if ch.Ack.Incarnation == l.log.incarnation || !l.keeps(GuardBootID) {
 		l.log.trim(ch.Ack.Seq)
 	}
 }
@@ -309,9 +314,12 @@ func (l *List) put(r ListRow, now Instant) {
 		}
 	}
 	if have && r.Row.Slot > e.next+1 {
-		e.next = r.Row.Slot
+		// Nobody polls the slots between here: what proves the row, and the
+		// fence of a move that rests on it, begin with the new number.
+		e.next, e.first, e.samples, e.ownFirst, e.ownSamples = r.Row.Slot, 0, 0, 0, 0
 	}
 	if back { // polled here again, from the present slot on
+		e.below, e.ownNext = e.next, max(e.next, slotAt(e.Zero, r.Row.Interval, now))
 		e.next, e.flying, e.ownFirst, e.ownSamples = max(e.next, slotAt(e.Zero, r.Row.Interval, now)), 0, 0, 0
 	}
 	if moved || back { // what waits for another poll was due by another schedule
@@ -389,6 +397,23 @@ func (l *List) NextRow(id mib.NodeID) (mib.NodeID, bool) {
 func (l *List) Polls(id mib.NodeID) bool {
 	e, have := l.rows[id]
 	return have && !e.Away
+}
+
+// Level is the level of the manager whose list this is, as the epochs of its
+// rows have it: one below that which gave them. It is 0 without rows. A
+// manager that is adopted further up keeps its level until all of its rows
+// were given anew: epochs that it made for the old ones with the counts of
+// another level would be mistaken for those of the manager that was between.
+func (l *List) Level() int {
+	level := 0
+	for _, e := range l.rows {
+		for i := mib.Levels - 1; i >= level; i-- {
+			if e.Row.Epoch[i] != 0 {
+				level = i + 1
+			}
+		}
+	}
+	return level
 }
 
 // Len is how many rows the list has.

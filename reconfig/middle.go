@@ -2,6 +2,7 @@ package reconfig
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"simone/mib"
@@ -20,7 +21,8 @@ type Middle struct {
 	fence  mib.Fence // of the engine's control of its own list, in this life
 	sum    uint64
 	marks  []relayMark
-	above  mib.Fence // of the manager above: who it is and its term
+	above  mib.Fence              // of the manager above: who it is and its term
+	zeros  map[mib.NodeID]Instant // when slot 0 of each row was due, as the engine was told
 }
 
 // relayMark says what the parent has got of a child when it has acknowledged
@@ -33,7 +35,9 @@ type relayMark struct {
 }
 
 // NewMiddle joins a list and an engine.
-func NewMiddle(l *List, e *Engine) *Middle { return &Middle{list: l, engine: e} }
+func NewMiddle(l *List, e *Engine) *Middle {
+	return &Middle{list: l, engine: e, zeros: make(map[mib.NodeID]Instant)}
+}
 
 // Events gives what the engine has to be told since the last call: nodes that
 // the parent has granted, changed or taken away, and what it acknowledged.
@@ -69,6 +73,7 @@ func (m *Middle) Events(now Instant) []Event {
 // compare tells the engine how the list differs from what it knows.
 func (m *Middle) compare(at At) []Event {
 	var out []Event
+	maps.DeleteFunc(m.zeros, func(id mib.NodeID, _ Instant) bool { return m.list.rows[id] == nil })
 	for id, ok := m.engine.NextNode(0); ok; id, ok = m.engine.NextNode(id) {
 		if n, _ := m.engine.Node(id); m.list.rows[id] == nil && !n.leaving() && id != m.engine.state.Meta.Self {
 			out = append(out, NodeLeft{At: at, Node: id})
@@ -83,9 +88,10 @@ func (m *Middle) compare(at At) []Event {
 		}
 		n, known := m.engine.Node(id)
 		if known && !n.leaving() && n.Grant == r.Epoch && n.Name == r.Name && n.Address == r.Address && n.Profile == r.Profile && n.Credential == r.Credential &&
-			n.Interval == r.Interval && n.Zone == r.Zone && n.Candidate == r.Candidate && n.Kind == kind {
+			n.Interval == r.Interval && n.Zone == r.Zone && n.Candidate == r.Candidate && n.Kind == kind && m.zeros[id] == e.Zero {
 			continue
 		}
+		m.zeros[id] = e.Zero
 		out = append(out, NodeJoined{At: at, Node: Node{
 			ID: id, Name: r.Name, Address: r.Address, Kind: kind, Profile: r.Profile, Credential: r.Credential,
 			Interval: r.Interval, Zone: r.Zone, Candidate: r.Candidate, Grant: r.Epoch, Zero: e.Zero,

@@ -42,6 +42,12 @@ func (e *Engine) abort(n *Node, why string) {
 	if n.Under == n.Intent.Target {
 		n.Under = 0
 	}
+	if t := n.Intent.Target; n.Intent.Why == KindAdopt && e.children[t] != nil {
+		// It had the node before this manager knew: what nobody else has polled
+		// meanwhile counts, and what is still in its log.
+		e.takeHeld(n.ID)
+		n.addPrev(t)
+	}
 	n.Intent = Intent{}
 	e.dropHeld(n.ID)
 	e.save(n)
@@ -54,10 +60,21 @@ func (e *Engine) abort(n *Node, why string) {
 // (model rule IntentUp).
 func (e *Engine) raiseOwner(n *Node) {
 	n.Epoch = e.newEpoch(n)
-	if n.Intent.Target != 0 {
+	if n.Intent.Target != 0 && e.keeps(GuardIntentUp) {
 		n.Intent.Epoch = e.newEpoch(n)
 	}
 	e.save(n)
+}
+
+// takeAsOwner gives a node to whoever has a newer row of it, without the proof
+// that AdoptMove asks for.
+func (e *Engine) takeAsOwner(n *Node, id mib.NodeID) {
+	if n.Owner != 0 && e.children[n.Owner] != nil {
+		n.addPrev(n.Owner)
+	}
+	n.removePrev(id)
+	n.Owner, n.Intent = id, Intent{}
+	e.raiseOwner(n)
 }
 
 // commit makes the intent's target the owner. fence is its first sample's
@@ -162,6 +179,9 @@ func (e *Engine) settled(id mib.NodeID) bool {
 	if r := o.rows[id]; r == nil || r.Row.Epoch != n.Epoch {
 		return false
 	}
+	if l := e.state.Ledgers[id]; e.overtaken(&n, &l) {
+		return false
+	}
 	for cid, c := range e.children {
 		if cid != n.Owner && !c.silent && (c.rows[id] != nil || n.wasOwner(cid)) {
 			return false
@@ -192,6 +212,10 @@ func (e *Engine) process(n *Node, c *child) bool {
 		if n.Intent.Target != 0 && (ep.Less(n.Intent.Epoch) || n.Intent.Target == c.id) {
 			return false
 		}
+		if !e.keeps(GuardAdoptMove) {
+			e.takeAsOwner(n, c.id)
+			return true
+		}
 		e.openIntent(n, c.id, KindAdopt)
 		n.unban(c.id)
 		e.save(n)
@@ -210,14 +234,22 @@ func (e *Engine) processOwner(n *Node, r *seenRow, ep mib.Epoch) bool {
 		e.sawEpoch(ep)
 		e.raiseOwner(n)
 		return true
-	case ep.Less(n.Epoch) && n.Epoch.Term(e.state.Meta.Level) < e.state.Meta.Term:
+	case ep.Less(n.Epoch) && n.Epoch.Term(e.state.Meta.Level) < e.state.Meta.Term && e.keeps(GuardFreshEp):
 		e.raiseOwner(n) // rows are made only at epochs of the own term (FreshEp)
 		return true
-	case ep == n.Epoch && (e.behind(n, r) || e.otherPace(n, r)):
+	case ep == n.Epoch && (e.behind(n, r) || e.otherPace(n, r) || e.mayBeVoid(n)):
 		e.raiseOwner(n) // so that the row is written again
 		return true
 	}
 	return false
+}
+
+// mayBeVoid reports whether ILMs below the owner may have been given the node,
+// by this manager and after the backup that its store came from, at a newer
+// epoch: when one between died and they were adopted. They obey the owner
+// again when its own row is newer still. What its children have it sees.
+func (e *Engine) mayBeVoid(n *Node) bool {
+	return e.settings.Levels > 0 && n.Epoch.Term(e.state.Meta.Level) < e.state.Meta.Restored
 }
 
 // otherPace reports whether a row has another interval than it is to have: the
@@ -228,19 +260,21 @@ func (e *Engine) otherPace(n *Node, r *seenRow) bool {
 }
 
 // behind reports whether a row's numbers are those of slots that are filled:
-// its manager's clock was set back while it was down. A sample or two may be
-// on their way from it.
+// its manager's clock was set back while it was down, or an earlier owner, by
+// whose clock it was later, had more in its log. A sample or two may be on
+// their way from it.
 func (e *Engine) behind(n *Node, r *seenRow) bool {
 	l := e.state.Ledgers[n.ID]
-	late := int64(l.Last()) - int64(r.Row.Slot)
-	return r.at > 0 && late > 2 && time.Duration(late)*e.interval(n) > 2*time.Second
+	every := e.interval(n)
+	late := int64(l.Last()) - int64(r.Row.Slot) - int64(e.now.Sub(r.at)/every)
+	return r.at > 0 && late > 2 && time.Duration(late)*every > 2*time.Second
 }
 
 // processTarget: an open intent ends in a commit or an abort.
 func (e *Engine) processTarget(n *Node, c *child, r *seenRow, ep mib.Epoch) bool {
 	ownerGone := e.gone(n.Owner)
 	switch {
-	case n.Intent.Epoch.Term(e.state.Meta.Level) < e.state.Meta.Term:
+	case n.Intent.Epoch.Term(e.state.Meta.Level) < e.state.Meta.Term && e.keeps(GuardFreshEp):
 		n.Intent.Epoch = e.newEpoch(n)
 		e.save(n)
 		return true
@@ -252,7 +286,7 @@ func (e *Engine) processTarget(n *Node, c *child, r *seenRow, ep mib.Epoch) bool
 	case ep.Less(n.Intent.Epoch):
 		return false // to be staged
 	}
-	unwanted := e.closed(c.id) || n.banned(c.id, e.now)
+	unwanted := (e.closed(c.id) || n.banned(c.id, e.now)) && e.keeps(GuardDropTell)
 	fence := r.First
 	if fence == 0 {
 		fence = r.Row.Slot
@@ -261,7 +295,7 @@ func (e *Engine) processTarget(n *Node, c *child, r *seenRow, ep mib.Epoch) bool
 	case unwanted && !ownerGone && n.Intent.Why != KindAdopt:
 		e.abort(n, fmt.Sprintf("ILM %d is drained or excluded", c.id))
 		return true
-	case r.Samples >= 2 || ownerGone:
+	case r.Samples >= 2 && r.at > 0 || ownerGone && e.keeps(GuardFailFast): // what was read before the row was staged again proves nothing
 		e.commit(n, c, fence)
 		return true
 	case r.Failing:
@@ -278,6 +312,7 @@ func (e *Engine) processTarget(n *Node, c *child, r *seenRow, ep mib.Epoch) bool
 		case or != nil && n.Intent.Why == KindRestore && e.sought(n.ID):
 			e.inVain(n)
 			return true
+		case !e.keeps(GuardDeadMove):
 		case or == nil || or.at >= e.openedAt[n.ID]: // nobody reaches it (DeadMove)
 			e.commit(n, c, fence)
 			return true
@@ -302,6 +337,9 @@ func (e *Engine) processGone(n *Node, c *child) bool {
 // stood when this was first asked for the node.
 func (e *Engine) logReadTo(c *child, id mib.NodeID) bool {
 	mark, ok := c.marks[id]
+	if !e.keeps(GuardWatermarkLog) {
+		return true
+	}
 	if !ok {
 		if c.report.Log.Incarnation == 0 {
 			return false
@@ -320,7 +358,7 @@ func (e *Engine) logReadTo(c *child, id mib.NodeID) bool {
 // it can be destroyed is decided here; control sends it.
 func (e *Engine) processLeftOver(n *Node, c *child, r *seenRow, ep mib.Epoch) bool {
 	ownerGone := e.gone(n.Owner)
-	if n.Epoch.Less(ep) { // destroy only below the owner's epoch (Below)
+	if n.Epoch.Less(ep) && e.keeps(GuardBelow) { // destroy only below the owner's epoch (Below)
 		if !ownerGone {
 			e.raiseOwner(n)
 			return true
@@ -351,7 +389,7 @@ func (e *Engine) processLeftOver(n *Node, c *child, r *seenRow, ep mib.Epoch) bo
 // or this one cannot either (Sampled), its slots have passed the fence
 // (Watermark), and its log has been read to there.
 func (e *Engine) destroyable(n *Node, c *child, r *seenRow) bool {
-	if n.Epoch.Less(r.Row.Epoch) {
+	if n.Epoch.Less(r.Row.Epoch) && e.keeps(GuardBelow) {
 		return false
 	}
 	o := e.children[n.Owner]
@@ -362,7 +400,10 @@ func (e *Engine) destroyable(n *Node, c *child, r *seenRow) bool {
 	if or == nil || or.Row.Epoch != n.Epoch {
 		return false
 	}
-	if or.Samples == 0 && !r.Failing {
+	if or.Samples == 0 && !r.Failing && e.keeps(GuardSampled) {
+		return false
+	}
+	if c.silentAt > 0 && !e.keeps(GuardCleanup) {
 		return false
 	}
 	if !n.wasOwner(c.id) {
@@ -381,5 +422,5 @@ func (e *Engine) passed(n *Node, r *seenRow) bool {
 		since = e.now
 		e.committed[n.ID] = since
 	}
-	return r.Row.Slot >= n.Fence || r.at.Add(r.Row.Due) > since.Add(e.interval(n))
+	return !e.keeps(GuardWatermarkSlot) || r.Row.Slot >= n.Fence || r.at.Add(r.Row.Due) > since.Add(e.interval(n))
 }

@@ -139,7 +139,7 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 	}
 	switch why {
 	case KindFailover: // excluded and drained ones too, if nobody else is left (BanYields)
-		if e.now < e.quietUntil[n.ID] {
+		if e.now < e.quietUntil[n.ID] || !e.keeps(GuardBanYields) {
 			return 0, false
 		}
 		if to, ok := e.coldest(n, incoming, func(*child) bool { return true }); ok {
@@ -257,7 +257,7 @@ func (e *Engine) giveUp() {
 		switch {
 		case c == nil || c.silent:
 			why = fmt.Sprintf("ILM %d is silent", t)
-		case e.closed(t) && !e.gone(n.Owner) && n.Intent.Why != KindAdopt:
+		case e.closed(t) && !e.gone(n.Owner) && n.Intent.Why != KindAdopt && e.keeps(GuardDropTell):
 			why = fmt.Sprintf("ILM %d is drained or retiring", t)
 		case !c.self && e.readable(c) && !c.report.Active && !e.state.Nodes[t].Wanted:
 			why = fmt.Sprintf("node %d is not an ILM", t)

@@ -33,6 +33,9 @@ type Settings struct {
 	// Levels is how many levels of ILMs may be below each ILM, and Below how
 	// many ILMs each keeps below itself then.
 	Levels, Below int
+	// Without are rules of the protocol that are switched off, in simulations
+	// only: they show that it needs every one of them.
+	Without Guards
 }
 
 // Thresholds are the temperatures, in stu, at which transformations fire:

@@ -52,6 +52,9 @@ func (e *Engine) relay(c *child, ev LogRead) {
 		cur.Seq = max(cur.Seq, c.readHead.Seq) // what was there has left the log (see logRead)
 	}
 	c.relayed = cur
+	if !e.keeps(GuardRelay) { // taken for stored at once
+		e.relayed(Relayed{Child: c.id, Cursor: cur})
+	}
 	if cur == from {
 		c.readAt = e.now.Add(e.settings.Probe)
 		return
@@ -187,6 +190,9 @@ func (e *Engine) announceDeeper() {
 // adopt takes over the ILMs below an ILM that is lost, and reports until when
 // its other nodes wait for what those have.
 func (e *Engine) adopt(lost mib.NodeID) {
+	if !e.keeps(GuardAdoption) {
+		return
+	}
 	for _, id := range e.ownedBy(lost) {
 		n, _ := e.node(id)
 		if !n.Manager || n.Wanted || n.leaving() {
@@ -205,7 +211,7 @@ func (e *Engine) adopt(lost mib.NodeID) {
 // awaitsHeirs reports whether ILMs that were below a lost one have still to
 // be read: its nodes may be with them.
 func (e *Engine) awaitsHeirs(lost mib.NodeID) bool {
-	if e.now >= e.heirsUntil[lost] {
+	if e.now >= e.heirsUntil[lost] || !e.keeps(GuardHeirs) {
 		return false
 	}
 	for _, id := range e.heirs[lost] {

@@ -66,7 +66,7 @@ func (e *Engine) reported(ev ChildReported) {
 	}
 	// Whatever was read while a control SET was under way may be older than
 	// the SET; the fence tells.
-	current := c.claimed && c.set == nil && r.Fence == c.acked
+	current := c.claimed && c.set == nil && (r.Fence == c.acked || !e.keeps(GuardReadFence))
 	if c.claimed && c.set == nil && c.calm && c.seq == c.probeSeq && r.Fence.Compare(c.acked) < 0 { // it lost what it had kept
 		c.claimed, c.full, c.settings = false, true, IlmSettings{}
 	}
@@ -96,7 +96,7 @@ func (e *Engine) reported(ev ChildReported) {
 	} else {
 		e.readRows(c, rows)
 	}
-	if c.digest != r.Digest { // changed by others, or lost
+	if c.digest != r.Digest && e.keeps(GuardAudit) { // changed by others, or lost
 		c.full = true
 		if !r.Full { // else at the usual pace: somebody keeps changing it
 			c.probeAt = e.now
@@ -181,6 +181,9 @@ func (e *Engine) takeOver(c *child, r *seenRow) {
 		e.failing[n.ID] = true
 		e.unreached(n.ID)
 	}
+	if e.state.Meta.Level > 0 && r.Row.Epoch != n.Epoch {
+		return // the manager above may have changed the numbers since that row was written
+	}
 	// By the interval that is to be: the numbers go on when the pace changes.
 	n.Zero = e.now.Add(r.Row.Due - time.Duration(r.Row.Slot)*e.interval(&n))
 	e.state.Nodes[n.ID] = n // not worth a write of its own
@@ -254,6 +257,10 @@ func (e *Engine) learn(c *child, id mib.NodeID, high mib.Epoch) {
 		// Perhaps a move that was under way, perhaps one that was done: an
 		// open intent proves itself before it takes the node over.
 		e.sawEpoch(ep)
+		if !e.keeps(GuardAdoptMove) {
+			e.takeAsOwner(n, c.id)
+			return
+		}
 		e.openIntent(n, c.id, KindAdopt)
 		n.unban(c.id)
 		e.save(n)

@@ -39,8 +39,15 @@ func (l *List) Row(now Instant, id mib.NodeID) (RowStatus, bool) {
 	if e.flying != 0 {
 		s.Row.Slot = e.flying
 	}
-	if e.Away { // what is under way below is given this time to arrive
-		s.Row.Slot = max(e.next, slotAt(e.Zero, e.Row.Interval, now.Add(-awaySlots*e.Row.Interval)))
+	// What is under way below is given this time to arrive.
+	given := slotAt(e.Zero, e.Row.Interval, now.Add(-awaySlots*e.Row.Interval))
+	switch {
+	case e.Away:
+		s.Row.Slot = max(e.next, given)
+	case e.below < e.ownNext:
+		if arrived := max(e.below, given); arrived < e.ownNext {
+			s.Row.Slot = min(s.Row.Slot, arrived)
+		}
 	}
 	s.Row.Due = due(e.Zero, e.Row.Interval, s.Row.Slot).Sub(now)
 	return s, true
@@ -65,6 +72,9 @@ func (l *List) Relay(now Instant, r mib.Record) {
 		e.failing, e.failures = false, 0
 		if e.Away {
 			e.next = max(e.next, r.Slot+1)
+		}
+		if r.Slot < e.ownNext {
+			e.below = max(e.below, r.Slot+1)
 		}
 	case r.Kind == mib.RecordFailing:
 		e.failing = e.Away || e.failing

@@ -17,7 +17,7 @@ func (e *Engine) logRead(ev LogRead) {
 		return
 	}
 	cur := e.state.Cursors[c.id]
-	if cur.Incarnation != ev.Incarnation {
+	if cur.Incarnation == 0 || cur.Incarnation != ev.Incarnation && e.keeps(GuardBootID) {
 		cur = Cursor{Incarnation: ev.Incarnation}
 		c.ackedSeq = 0
 	}
@@ -45,8 +45,8 @@ func (e *Engine) logRead(ev LogRead) {
 	}
 }
 
-// accept decides what becomes of one sample: an owner's and an earlier
-// owner's fill their slot if it is empty, a move's target's is kept aside
+// accept decides what becomes of one sample: an owner's (or of one that polls
+// for it) and an earlier owner's fill their slot if it is empty, a move's target's is kept aside
 // until the commit, others decide nothing.
 func (e *Engine) accept(c *child, r *mib.Record) {
 	n, known := e.state.Nodes[r.Node]
@@ -56,7 +56,13 @@ func (e *Engine) accept(c *child, r *mib.Record) {
 	l := e.state.Ledgers[n.ID]
 	s := Stored{Node: n.ID, Slot: r.Slot, At: e.now.Add(-r.Age), By: c.id, Payload: append([]byte(nil), r.Payload...)}
 	switch {
-	case n.Owner == c.id || n.wasOwner(c.id):
+	case n.Owner == c.id || n.wasOwner(c.id) || e.onBehalf(c, &n):
+		l.Runs = append([]Run(nil), l.Runs...)
+		e.fill(&l, s)
+		if e.overtaken(&n, &l) {
+			e.touch(n.ID)
+		}
+	case n.Intent.Target == c.id && !e.keeps(GuardHold):
 		l.Runs = append([]Run(nil), l.Runs...)
 		e.fill(&l, s)
 	case n.Intent.Target == c.id:
@@ -69,8 +75,22 @@ func (e *Engine) accept(c *child, r *mib.Record) {
 	e.dirtyLedgers[n.ID] = struct{}{}
 }
 
+// onBehalf reports whether a child polls a node for the node's owner: it was
+// an ILM below that, which gave it the node, before it came to this manager.
+func (e *Engine) onBehalf(c *child, n *Node) bool {
+	level := e.state.Meta.Level
+	r := c.rows[n.ID]
+	return r != nil && r.Row.Epoch[level] == n.Epoch[level] && r.Row.Epoch[level+1] != 0
+}
+
+// overtaken reports whether slots are filled that are not due yet, as the
+// manager knows the owner's schedule: the owner's row has to be looked at.
+func (e *Engine) overtaken(n *Node, l *Ledger) bool {
+	return l.Last() > slotAt(n.Zero, e.interval(n), e.now)+2
+}
+
 func (e *Engine) fill(l *Ledger, s Stored) {
-	if !l.Fill(s.Slot) {
+	if !l.Fill(s.Slot) && e.keeps(GuardFilled) {
 		l.Refused++
 		e.counters.SamplesRefused++
 		return

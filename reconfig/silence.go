@@ -58,6 +58,9 @@ func (e *Engine) hush() (all, quiet, waning int) {
 // they are not probed at one instant, and the first one's nodes must not be
 // gone when the second one's silence tells more.
 func (e *Engine) holding() bool {
+	if !e.keeps(GuardSuspicion) {
+		return false
+	}
 	all, quiet, waning := e.hush()
 	both := quiet + waning
 	return e.now < e.holdUntil || waning > 0 && quiet > 0 && both >= 2 && 2*both >= all

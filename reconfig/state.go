@@ -16,6 +16,10 @@ type Meta struct {
 	NextID mib.NodeID
 	Order  uint64 // counts commits; orders a support list by when nodes came
 	Paused bool
+	// Restored is the term in which the store was restored from a backup; 0:
+	// never. What was given before may have been given away since, at epochs
+	// that are newer.
+	Restored uint32 `json:",omitzero"`
 }
 
 // Node is what a manager keeps about one node: what it is (from the
