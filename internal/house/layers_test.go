@@ -29,6 +29,7 @@ var layers = []layer{
 	{name: "sim/scenario"},
 	{name: "sim", below: "mib reconfig sim/heap sim/scenario temperature", library: "gonum.org/v1/gonum"},
 	{name: "sim/evaluation", below: "sim sim/scenario", library: "gonum.org/v1/plot"},
+	{name: "sim/faults", below: "mib reconfig sim/heap"},
 	{name: "internal/snmp/usm"},
 	{name: "internal/config", below: "mib sim/scenario temperature internal/snmp/usm", library: "github.com/goccy/go-yaml"},
 	{name: "internal/snmp", below: "mib internal/snmp/usm", library: "github.com/gosnmp/gosnmp golang.org/x/sys"},

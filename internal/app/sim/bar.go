@@ -14,6 +14,7 @@ import (
 type bar struct {
 	out   io.Writer // nil: no terminal
 	began time.Time
+	said  time.Time
 	width int // of what was shown last
 }
 
@@ -34,6 +35,19 @@ func (b *bar) show(done, of int) {
 	filled := wide * done / of
 	left := time.Duration(float64(time.Since(b.began)) / float64(done) * float64(of-done))
 	b.write(fmt.Sprintf("[%s%s] %d of %d runs, %v left", strings.Repeat("=", filled), strings.Repeat(" ", wide-filled), done, of, left.Round(time.Second)))
+}
+
+// say shows how far work is whose end nobody knows, a few times a second.
+func (b *bar) say(text string) {
+	if b.out == nil || time.Since(b.said) < 200*time.Millisecond {
+		return
+	}
+	b.said = time.Now()
+	const wide = 100
+	if len(text) > wide {
+		text = text[:wide]
+	}
+	b.write(text)
 }
 
 // clear takes the bar away.

@@ -1,0 +1,127 @@
+package faults
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// Result is what came of a scenario.
+type Result struct {
+	Violations []string // in the order in which they were found; the run ends with the first
+	Triggers   int
+	Faults     int // harms that were done
+	Steps      uint64
+	Polls      uint64
+	Samples    uint64
+	Planned    int // moves that were planned and committed
+	Lost       int // slots between a node's first and last sample without one, if no poll was lost
+}
+
+// Run runs a scenario. Its trace goes to trace, if that is not nil.
+func Run(s *Scenario, trace io.Writer) Result {
+	w := newWorld(s, trace)
+	w.judge()
+	r := Result{
+		Violations: w.checks.broken, Triggers: s.Triggers(), Faults: s.Harms(), Steps: w.Steps, Polls: w.Polls, Samples: w.Samples, Planned: w.checks.moves,
+	}
+	if s.PollsPass {
+		for id := range w.top.store.Nodes {
+			r.Lost += len(w.gaps(id))
+		}
+	}
+	return r
+}
+
+// settles is how long before its end a world is to change no more.
+const settles = 5 * time.Second
+
+// judge runs a world to its end.
+func (w *World) judge() {
+	s := w.scenario
+	w.runUntil(s.Calm)
+	w.heal()
+	if s.Kill > 0 {
+		w.runUntil(s.End - w.afterKill())
+		if len(w.checks.broken) == 0 && w.verdict(w.checkCalm()) {
+			w.kills()
+		}
+	}
+	w.runUntil(s.End - settles)
+	if len(w.checks.broken) > 0 || !w.verdict(w.checkCalm()) {
+		return
+	}
+	before := w.changes()
+	w.runUntil(s.End)
+	if after := w.changes(); after != before && len(w.checks.broken) == 0 {
+		w.fail("I4: the tree still changes: %d moves, aborts, claims and terms, then %d", before, after)
+	}
+	if s.PollsPass && len(w.checks.broken) == 0 {
+		for _, m := range w.machines[1:] {
+			if g := w.gaps(m.id); len(g) > 0 {
+				w.fail("I5: node %d: slots %v are empty", m.id, g)
+			}
+		}
+	}
+}
+
+// verdict notes what is wrong; true: nothing.
+func (w *World) verdict(bad []string) bool {
+	for _, b := range bad {
+		w.trace("VIOLATION %s", b)
+	}
+	w.checks.broken = append(w.checks.broken, bad...)
+	return len(bad) == 0
+}
+
+// afterKill is how long before its end a world loses an ILM.
+func (w *World) afterKill() time.Duration { return w.covers() + 25*time.Second }
+
+// covers is within what time of the loss of an ILM each of its nodes is to be
+// on a live manager's list again (I1): detection and one trigger; with ILMs
+// below it, the nodes of those that the manager above has to find first, one
+// trigger and two detections more, at each level.
+func (w *World) covers() time.Duration {
+	set := &w.top.settings
+	// A child is probed when its last answer has come, and is silent when the
+	// last of the probes has timed out.
+	detection := time.Duration(set.Misses+1) * set.Probe
+	d := detection + set.Trigger
+	if n := w.scenario.Levels - 1; n > 0 {
+		d += time.Duration(n) * (set.Trigger + 2*detection)
+	}
+	return d
+}
+
+// kills ends an ILM and sees how long its nodes are on nobody's list.
+func (w *World) kills() {
+	var up []*machine
+	for _, m := range w.machines[2:] {
+		if m.up && m.list.Active() && m.list.Len() > 0 && !w.apart(1, m.place) {
+			up = append(up, m)
+		}
+	}
+	if len(up) < 2 {
+		return
+	}
+	victim := up[w.scenario.Kill%len(up)]
+	w.trace("--- node %d is killed to see how long its nodes are without a manager", victim.place)
+	w.crash(victim)
+	at, limit := w.Elapsed(), w.covers()
+	for w.nobodys() > 0 && w.Elapsed()-at <= limit && len(w.checks.broken) == 0 {
+		w.run(50 * time.Millisecond)
+	}
+	if n := w.nobodys(); n > 0 && len(w.checks.broken) == 0 {
+		w.fail("I1: %v after the end of ILM %d %d nodes are on no live manager's list", w.Elapsed()-at, victim.place, n)
+	}
+	w.run(2 * time.Second)
+	if !w.scenario.Abandon && !victim.up {
+		w.restart(victim)
+	}
+}
+
+// String sums a result up.
+func (r Result) String() string {
+	return fmt.Sprintf("%d violations, %d triggers, %d faults, %d steps, %d polls, %d samples, %d planned moves",
+		len(r.Violations), r.Triggers, r.Faults, r.Steps, r.Polls, r.Samples, r.Planned)
+}
