@@ -13,6 +13,9 @@ FUZZTIME  = 10s
 FUZZ      =
 SEEDS     = 8
 ARGS      =
+SOAKFOR   = 3m
+# Of the faults of make soak; the time of day if none is given.
+SEED      = $(shell date +%s)
 
 # The net-snmp tools write to their persistent directory, in the user's home if
 # nobody says otherwise, and talk about it when it lacks cert_indexes.
@@ -28,7 +31,7 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test tools check race bench fuzz mibs evaluation clean
+.PHONY: help build demo test tools check race soak bench fuzz mibs evaluation clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +55,9 @@ check: ## format, vet, staticcheck, tidy go.mod, generated files, layering
 race: tools ## all tests with the race detector (needs a C compiler)
 	@command -v $$(go env CC) >/dev/null || { echo "race: there is no C compiler, which -race needs; on Debian: apt-get install gcc libc6-dev" >&2; exit 1; }
 	@CGO_ENABLED=1 && export CGO_ENABLED && $(quiet_snmp) go test -race $(if $(RUN),-run '$(RUN)') $(PKG) $(TESTFLAGS)
+
+soak: tools ## faults for SOAKFOR (3m) among 40 nodes as processes; SEED=N for those of N again
+	@$(quiet_snmp) go test ./internal/testbed -run LiveChaos -count=1 -timeout=0 -v -chaos.for=$(SOAKFOR) -chaos.seed=$(SEED) -chaos.nodes=40 -chaos.snmpds=6
 
 bench: ## benchmarks; BENCH=Poller for some, BENCHTIME=5s for longer
 	@scripts/bench.sh '$(BENCH)' '$(BENCHTIME)' $(PKG)

@@ -185,6 +185,7 @@ type sightedRow struct {
 	interval string // milliseconds
 	status   string
 	samples  uint64
+	slot     uint32 // the next
 }
 
 // sight is what snmpwalk shows of a fleet.
@@ -283,6 +284,8 @@ func (f *fleet) look() (*sight, error) {
 				r.interval = value
 			case last(mib.SimoneSupportOperStatus):
 				r.status = value
+			case last(mib.SimoneSupportSlot):
+				r.slot = uint32(number(value))
 			case last(mib.SimoneSupportSamples):
 				r.samples = number(value)
 			}
@@ -372,6 +375,38 @@ func (f *fleet) wrong(s *sight) string {
 // everyone is who the TLM that leads knows when it knows all.
 func (f *fleet) everyone(leader string) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(f.members)), func(name string) bool { return f.isTLM(name) && name != leader })
+}
+
+// slots gives the next slot of each node, by name.
+func (s *sight) slots() map[string]uint32 {
+	next := make(map[string]uint32)
+	for _, rows := range s.lists {
+		for _, r := range rows {
+			next[r.name] = max(next[r.name], r.slot)
+		}
+	}
+	return next
+}
+
+// filled stops the TLMs and holds the store against what snmpwalk saw of slots at
+// two times: between them none is empty.
+func (f *fleet) filled(from, to *sight, excused ...string) {
+	f.t.Helper()
+	f.stop("tlm")
+	f.stop("tlm2")
+	f.store.kill()
+	f.etcd = &Etcd{tb: f.t, dir: f.dir, Endpoint: freeTCP(f.t), peer: freeTCP(f.t)}
+	f.etcd.Start()
+	defer f.etcd.Kill()
+	a := f.audit()
+	first, last := from.slots(), to.slots()
+	for id, n := range a.state.Nodes {
+		for _, slot := range a.gaps(id) {
+			if slot >= first[n.Name] && slot+1 < last[n.Name] && !slices.Contains(excused, n.Name) {
+				f.t.Errorf("%s: slot %d is empty; it is one of %d to %d, when all were answered: %v", n.Name, slot, first[n.Name], last[n.Name], a.runs(id))
+			}
+		}
+	}
 }
 
 // String shows who has whom.
