@@ -27,7 +27,7 @@ type job struct {
 	start  float64 // when it entered
 	demand float32
 	kind   jobKind
-	worker uint16 // of a manager's job: which one is at it
+	worker uint16 // of a manager's job: who is at it; of a poll that moves staged: for which ILM
 }
 
 type jobKind uint8
@@ -52,7 +52,7 @@ func (c *cpu) done() float64 {
 func (c *cpu) enter(now, demand float64, j job) {
 	if n := len(c.jobs); n == 0 {
 		c.virtual = 0 // so that virtual time stays exact however long the run
-	} else {
+	} else if now > c.since { // not where one job follows another
 		c.virtual += (now - c.since) / (float64(n) * c.slow)
 	}
 	c.since = now

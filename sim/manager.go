@@ -86,8 +86,14 @@ func (w *world) addStation(node int32, workers int) int32 {
 }
 
 // arriveAtILM lets a leaf's report into the input queue of who asked for it.
-func (w *world) arriveAtILM(r report) {
-	r.entered = w.now
+func (w *world) arriveAtILM(a answer) {
+	r := report{entered: w.now, leaf: a.leaf}
+	if w.steered != nil {
+		r.role, r.station = a.ilm, w.roles[a.ilm].station
+	} else {
+		l := &w.leaves[a.leaf]
+		r.role, r.station = l.askedBy, l.askedAt
+	}
 	if w.pull {
 		w.pool.push(task{r, w.ReportCost})
 		w.offer()

@@ -74,7 +74,7 @@ func (w *world) finish(node int32, n *machine) {
 		case jobPoll:
 			// A leaf has one report at a time: nothing waits at its output.
 			k := key{At: w.now + w.OutputCost + w.Network, Rank: heap.Rank(kindArrival, uint32(node))}
-			queue(w, slotToILM, &w.toILM, k, w.answer(node, j.worker))
+			queue(w, slotToILM, &w.toILM, k, answer{node, int32(j.worker)})
 		case jobManager:
 			w.managed(n, j.worker)
 		}
@@ -141,16 +141,6 @@ func (w *world) ask(node int32) {
 	l.out, l.asked, l.askedSum = true, w.now, sum
 	l.askedBy, l.askedAt = l.role, w.roles[l.role].station
 	w.begin(node, w.PollCost, job{kind: jobPoll}, classPoll)
-}
-
-// answer is a leaf's to the ILM that asked; at staged moves that may be one
-// of two, and the job tells which.
-func (w *world) answer(node int32, ilm uint16) report {
-	if w.steered != nil {
-		return report{leaf: node, role: int32(ilm), station: w.roles[ilm].station}
-	}
-	l := &w.leaves[node]
-	return report{leaf: node, role: l.askedBy, station: l.askedAt}
 }
 
 // queue puts an event into a lane, whose slot is given.

@@ -118,7 +118,7 @@ type world struct {
 	demands  law
 
 	glances [laneCount]lane[int32] // CPUs to look at
-	toILM   lane[report]           // of leaves
+	toILM   lane[answer]           // of leaves
 	sent    lane[report]           // in ILMs' output queues
 	toTLM   lane[report]
 
@@ -165,7 +165,10 @@ func (s *sweep) advance(n int) {
 	}
 }
 
-// report is one leaf's at an ILM and beyond.
+// answer is a leaf's to the ILM that asked it.
+type answer struct{ leaf, ilm int32 }
+
+// report is what the ILM makes of it, there and beyond.
 type report struct {
 	entered float64 // the input queue
 	leaf    int32
@@ -298,13 +301,14 @@ func (w *world) run(ctx context.Context) error {
 	}
 }
 
-// rearm sets a lane's slot to what is first in the lane now.
+// rearm sets a lane's slot to what is first in the lane now. That is in place
+// already where what happened has put something into an empty lane.
 func (w *world) rearm(slot int, first key) {
 	if first.At == never {
 		w.heap.Clear(slot)
-		return
+	} else if k, ok := w.heap.Pending(slot); !ok || k != first {
+		w.heap.Set(slot, first)
 	}
-	w.heap.Set(slot, first)
 }
 
 // happened counts an event.
