@@ -6,6 +6,7 @@ import (
 
 	"simone/manager"
 	"simone/mib"
+	"simone/reconfig"
 )
 
 // deepRetry is how long to wait before an engine that could not be made is
@@ -29,7 +30,7 @@ func (m *Manager) keepManagers(ctx context.Context) {
 		begun = begun || active && told.Levels > 0 && told.Below > 0
 		if self.ID != 0 && begun {
 			m.manage(ctx, manager.DeepConfig{
-				Host: m.host, Self: self.ID, Level: m.level(), Store: m.cfg.Managers, Poller: m.cfg.Host.Poller,
+				Host: m.host, Self: self.ID, Level: m.level(), OnEntry: m.happened, Store: m.cfg.Managers, Poller: m.cfg.Host.Poller,
 				Clock: m.cfg.Host.Clock, Seed: uint64(self.ID), Logger: m.cfg.Logger,
 			})
 			continue
@@ -53,6 +54,13 @@ func (m *Manager) level() int {
 		return min(level, mib.Levels-1)
 	}
 	return max(int(m.cfg.Node.Identity().Level), 1)
+}
+
+// happened takes what goes into the event table.
+func (m *Manager) happened(e reconfig.Entry) {
+	if m.herald != nil {
+		m.herald.Heard(e)
+	}
 }
 
 // manage runs an engine until the node's level changes or ctx ends.

@@ -34,6 +34,9 @@ type Config struct {
 	// Managers keeps what the node decides as a manager of ILMs below it; nil
 	// for one that never has any. Poller and Clock are Host's.
 	Managers manager.Store
+	// Notify are receivers of what the node does as a manager of ILMs below it
+	// (manager.Herald); Host.Events has to be given then.
+	Notify []manager.Notify
 	// JoinEvery is how often an orphan announces itself; 0 is 10 s.
 	JoinEvery time.Duration
 	// Lease is how long a node that was not asked anything still has a
@@ -56,6 +59,8 @@ type Manager struct {
 	log  *slog.Logger
 	host *manager.Host
 	tree *mib.Tree
+
+	herald *manager.Herald // nil: nobody is to be notified
 
 	own    mib.OID      // where the node's own metrics are read
 	asked  atomic.Int64 // when a manager last polled or probed, nanoseconds since began; 0: never
@@ -89,7 +94,11 @@ func New(cfg Config) (*Manager, error) {
 		return nil, fmt.Errorf("ilm: node %s: %w", cfg.Node.Name(), err)
 	}
 	cfg.Node.SetMetricSource(host.MetricRows())
-	return &Manager{cfg: cfg, log: cfg.Logger, host: host, own: mib.SimoneMetricValue.Append(0), began: time.Now()}, nil
+	m := &Manager{cfg: cfg, log: cfg.Logger, host: host, own: mib.SimoneMetricValue.Append(0), began: time.Now()}
+	if len(cfg.Notify) > 0 && cfg.Host.Events != nil {
+		m.herald = manager.NewHerald(cfg.Host.Events, cfg.Notify, cfg.Logger)
+	}
+	return m, nil
 }
 
 // hostNode is an agent's node as a manager.Host sees it.
@@ -152,6 +161,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	workers.Go(func() { failed = m.host.Run(ctx) })
 	if m.cfg.Managers != nil {
 		workers.Go(func() { m.keepManagers(ctx) })
+	}
+	if m.herald != nil {
+		workers.Go(func() { _ = m.herald.Run(ctx) }) // it ends with ctx, and never fails
 	}
 	if m.cfg.Notifier != nil {
 		workers.Go(func() { m.keepInTouch(ctx) })

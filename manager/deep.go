@@ -29,6 +29,8 @@ type DeepConfig struct {
 	Clock  Clock
 	Seed   uint64
 	Logger *slog.Logger
+	// OnEntry is ConductorConfig's.
+	OnEntry func(reconfig.Entry)
 }
 
 // NewDeep makes a Deep with an engine made of the store.
@@ -38,7 +40,7 @@ func NewDeep(cfg DeepConfig) (*Deep, error) {
 	var err error
 	d.conductor, err = NewConductor(ConductorConfig{
 		Self: cfg.Self, Level: cfg.Level, Settings: settings, Seed: cfg.Seed,
-		Clock: cfg.Clock, Store: cfg.Store, Poller: cfg.Poller, Local: deepDoor{cfg.Host}, Logger: cfg.Logger,
+		Clock: cfg.Clock, Store: cfg.Store, Poller: cfg.Poller, Local: deepDoor{cfg.Host}, Logger: cfg.Logger, OnEntry: cfg.OnEntry,
 		Upward: func(e *reconfig.Engine) Upward {
 			cfg.Host.mu.Lock()
 			defer cfg.Host.mu.Unlock()

@@ -77,6 +77,11 @@ func (r *eventRows) Value(column uint32, index mib.OID) mib.Value {
 	if !ok || e.Seq != uint64(index[0]) {
 		return none
 	}
+	return eventCell(&e, column)
+}
+
+// eventCell is a column of an event's row.
+func eventCell(e *LoggedEntry, column uint32) mib.Value {
 	switch column {
 	case mib.ColumnEventTime:
 		return mib.DateAndTime(time.Unix(0, int64(e.At)))
@@ -99,7 +104,7 @@ func (r *eventRows) Value(column uint32, index mib.OID) mib.Value {
 	case mib.ColumnEventText:
 		return text(Sentence(e.Entry))
 	}
-	return none
+	return mib.Value{Type: mib.TypeNoSuchInstance}
 }
 
 // maxText is the size of a SimoneText.

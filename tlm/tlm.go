@@ -67,6 +67,8 @@ type Options struct {
 	Standing func() Standing
 	// Slow delays the own list's result worker: an injected fault.
 	Slow func() time.Duration
+	// Notify are receivers of transformations and losses (manager.Herald).
+	Notify []manager.Notify
 }
 
 // Manager is the top-level manager. Create it with New, register its objects
@@ -83,6 +85,7 @@ type Manager struct {
 	inventory *inventory
 	latest    *latest
 	feed      feed
+	herald    *manager.Herald
 	standing  func() Standing
 	leads     func() error // nil: always
 	began     reconfig.Instant
@@ -105,7 +108,7 @@ func New(o Options) (*Manager, error) {
 	}
 	m := &Manager{
 		node: o.Node, poller: o.Poller, store: o.Store, clock: o.Clock, log: o.Logger,
-		latest: newLatest(), cfg: o.Config, standing: o.Standing, leads: o.Leads, began: o.Clock.Now(),
+		latest: newLatest(), herald: manager.NewHerald(o.Store, o.Notify, o.Logger), cfg: o.Config, standing: o.Standing, leads: o.Leads, began: o.Clock.Now(),
 	}
 	if m.standing == nil {
 		m.standing = m.alone
@@ -178,7 +181,7 @@ func (b below) Trigger()                             { b.m.conductor.Trigger() }
 func (m *Manager) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	parts := []func(context.Context) error{m.host.Run, m.conductor.Run, m.inventory.run}
+	parts := []func(context.Context) error{m.host.Run, m.conductor.Run, m.inventory.run, m.herald.Run}
 	failures := make(chan error, len(parts))
 	for _, run := range parts {
 		go func() { failures <- run(ctx) }()
@@ -229,6 +232,7 @@ func (m *Manager) Coverage() (covered, nodes int) {
 func (m *Manager) happened(e reconfig.Entry) {
 	m.log.Info(manager.Sentence(e))
 	m.feed.publish(e)
+	m.herald.Heard(e)
 }
 
 // accepted takes samples that were stored: the latest of each node, and the

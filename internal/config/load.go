@@ -81,6 +81,9 @@ func load(path string, c target, overrides []Override) error {
 	dir, mode := ".", fs.FileMode(0)
 	if path != "" {
 		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("read configuration: %w: --config names the file; configs/ has examples to start from, and without --config the defaults hold", err)
+		}
 		if err != nil {
 			return fmt.Errorf("read configuration: %w", err)
 		}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -477,4 +479,17 @@ func TestKeysAreComplete(t *testing.T) {
 	}
 	walk(reflect.TypeFor[Node](), "", "")
 	walk(reflect.TypeFor[TLM](), "", "")
+}
+
+// A file that is not there is named, with what to do.
+func TestNoFile(t *testing.T) {
+	_, err := LoadNode(filepath.Join(t.TempDir(), "none.yaml"))
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("%v, want that it is not there", err)
+	}
+	for _, part := range []string{"none.yaml", "--config", "configs/"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
 }

@@ -55,6 +55,10 @@ type Node struct {
 	// Announce is whom the node tells that it is there.
 	Announce Announce `yaml:"announce" reload:"restart"`
 
+	// Notify is whom the node tells by inform of what it does as a manager:
+	// of transformations that it begins and ILMs that it loses.
+	Notify []Receiver `yaml:"notify" reload:"restart"`
+
 	// Credentials are how the node asks others: its parent when it announces
 	// itself, and as an ILM its children. An ILM refuses rows with
 	// credentials that it does not hold.
@@ -90,6 +94,25 @@ type Announce struct {
 	// Every is how long to wait between informs until one is acknowledged
 	// and the node has a place, 100ms to 1h.
 	Every Duration `yaml:"every"`
+}
+
+// Receiver is whom a manager notifies.
+type Receiver struct {
+	// To is its host:port.
+	To string `yaml:"to"`
+	// Credential is the name of the credential to use; the first one if empty.
+	Credential string `yaml:"credential"`
+}
+
+func (r *Receiver) problems(held []Credential) (ps Problems) {
+	if err := checkPeer(r.To); err != nil {
+		ps.add("to", "%v", err)
+	}
+	if len(held) == 0 {
+		ps.add("to", "notifying takes a credential and none is held; add one under credentials")
+	}
+	checkHeld(&ps, "credential", r.Credential, held)
+	return ps
 }
 
 // Credential is one named way to ask an agent. Its name travels in support
@@ -325,6 +348,9 @@ func (n *Node) check(top bool) Problems {
 	checkDuration(&ps, "metric_period", n.MetricPeriod, 100*time.Millisecond, time.Hour)
 	ps.under("credentials", credentialProblems(n.Credentials))
 	ps.under("announce", n.Announce.problems(n.Credentials))
+	for i := range n.Notify {
+		ps.under(fmt.Sprintf("notify[%d]", i), n.Notify[i].problems(n.Credentials))
+	}
 	for i := range n.Communities {
 		ps.under(fmt.Sprintf("communities[%d]", i), n.Communities[i].problems(n.Communities[:i]))
 	}

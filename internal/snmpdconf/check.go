@@ -36,6 +36,7 @@ type Finding struct {
 	Status Status
 	Have   string // what stands there instead, when Different
 	At     int    // its line, from 1; 0 when Missing
+	File   string // that it stands in
 }
 
 // directive is a line of snmpd.conf in parts: which setting it is, and to
@@ -44,6 +45,7 @@ type directive struct {
 	setting, value string
 	text           string
 	line           int
+	file           string
 }
 
 // words are those of a line that count (read_config(3)).
@@ -128,13 +130,11 @@ func same(setting, want, have string) bool {
 
 // Check holds what snmpd.conf says against what is needed. Of a setting that
 // stands there twice, snmpd takes the last.
-func (c *Config) Check(text string) []Finding {
+func (c *Config) Check(lines []Source) []Finding {
 	last := make(map[string]directive)
-	n := 0
-	for l := range strings.Lines(text) {
-		n++
-		if d, ok := parse(l); ok {
-			d.line = n
+	for _, l := range lines {
+		if d, ok := parse(l.Text); ok {
+			d.line, d.file = l.Line, l.File
 			last[d.setting] = d
 		}
 	}
@@ -143,7 +143,7 @@ func (c *Config) Check(text string) []Finding {
 		f := Finding{Line: l, Status: Missing}
 		need, _ := parse(l.Text)
 		if have, ok := last[need.setting]; ok {
-			f.Status, f.At = OK, have.line
+			f.Status, f.At, f.File = OK, have.line, have.file
 			if !same(need.setting, need.value, have.value) {
 				f.Status, f.Have = Different, have.text
 			}

@@ -44,7 +44,7 @@ func TestBlock(t *testing.T) {
 			if err != nil || got != string(want) {
 				t.Errorf("%v; got:\n%s\nwant:\n%s", err, got, want)
 			}
-			for _, f := range c.Check(got) {
+			for _, f := range c.Check(Lines("", got)) {
 				if f.Status != OK || f.Line.Why == "" {
 					t.Errorf("what it wrote itself: %+v", f)
 				}
@@ -128,7 +128,7 @@ func TestCheck(t *testing.T) {
 			if text == block {
 				t.Fatalf("%q is no line of the block", c.from)
 			}
-			for _, f := range full().Check(text) {
+			for _, f := range full().Check(Lines("", text)) {
 				want := OK
 				if f.Line.Text == c.from {
 					want = c.status
@@ -140,7 +140,7 @@ func TestCheck(t *testing.T) {
 		})
 	}
 	t.Run("Empty", func(t *testing.T) {
-		for _, f := range full().Check("") {
+		for _, f := range full().Check(nil) {
 			if f.Status != Missing {
 				t.Errorf("%+v", f)
 			}

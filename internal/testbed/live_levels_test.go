@@ -44,6 +44,14 @@ func storyOfLevels(t *testing.T, n, candidates, devices int) {
 	for i := candidates; i < n; i++ {
 		sets = append(sets, fmt.Sprintf("n%d:candidate=false", i+2))
 	}
+	informed := listen(t)
+	for i := range candidates + 1 {
+		name := "tlm"
+		if i > 0 {
+			name = fmt.Sprintf("n%d", i+1)
+		}
+		sets = append(sets, fmt.Sprintf("%s:notify=[{to: %q}]", name, informed.address))
+	}
 	tr := plant(t, n, levelsPoll, sets...)
 	all := tr.everybody(tr.devices(t, devices))
 	tr.expect(`level=WARN msg=".*(silent|newer manager|joins; trying again)`)
@@ -61,11 +69,15 @@ func storyOfLevels(t *testing.T, n, candidates, devices int) {
 	s := &levelStory{tree: tr, t: t, all: all, excuses: make(map[mib.NodeID][]pause)}
 
 	m := s.see().managers(1)[0]
+	id := s.see().names[m].id
 	s.loses("middle", m, true)
+	informed.of(t, m, id)
 	s.back("the middle one is back", m)
 
 	lower := s.see().managers(2)[0]
+	id = s.see().names[lower].id
 	s.loses("lower", lower, false)
+	informed.of(t, lower, id)
 	s.back("the lower one is back", lower)
 
 	m = s.see().managers(1)[0]

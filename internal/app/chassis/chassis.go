@@ -230,6 +230,19 @@ func (c *Chassis) UplinkTo(cfg *config.Node, to ...string) *Uplink {
 	return u
 }
 
+// Receivers are the ways to those that are configured to be notified.
+func (c *Chassis) Receivers(cfg *config.Node) []manager.Notify {
+	var all []manager.Notify
+	for _, r := range cfg.Notify {
+		u := &Uplink{notifier: c.notifier, to: []string{r.To}, credential: r.Credential}
+		if u.credential == "" {
+			u.credential = cfg.Credentials[0].Name // there is one, or the configuration was refused
+		}
+		all = append(all, u.Inform)
+	}
+	return all
+}
+
 // Inform implements ilm.Notifier. Of several managers all are informed, and
 // one that acknowledges is enough: the leader does, and who stands by when the
 // leader has. Names are looked up each time, as the TLM may move.

@@ -63,8 +63,9 @@ A second run with the same flags changes nothing.`,
 		wants(&cobra.Command{
 			Use: "check", Short: "say of each line that is needed whether it is there", Args: cobra.NoArgs,
 			Long: `Says of each line ok, missing or different, and what it is for, wherever in the
-file it stands; of a setting that stands there twice snmpd takes the last. Files
-that snmpd.conf includes are not read. It exits with 1 unless every line is ok.`,
+file, or in one that it includes (includeFile, includeDir), it stands; of a setting
+that stands there twice snmpd takes the last. It exits with 1 unless every line is
+ok.`,
 			RunE: func(*cobra.Command, []string) error { return o.checkSnmpd(f) },
 		}),
 		register(&cobra.Command{
@@ -304,7 +305,26 @@ type SnmpdCheck struct {
 	Status snmpdconf.Status `json:"status"`
 	Have   string           `json:"have"` // what is there instead, when different
 	At     int              `json:"at"`   // its line in the file, from 1; 0 if there is none
+	File   string           `json:"file"` // that it stands in; empty for snmpd.conf itself
 	Why    string           `json:"why"`
+}
+
+// disk is where snmpd's configuration is read from.
+type disk struct{}
+
+// ReadFile implements snmpdconf.Directory.
+func (disk) ReadFile(name string) ([]byte, error) { return os.ReadFile(name) }
+
+// Names implements snmpdconf.Directory.
+func (disk) Names(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
 }
 
 func (o *options) checkSnmpd(f *snmpdFlags) error {
@@ -312,15 +332,22 @@ func (o *options) checkSnmpd(f *snmpdFlags) error {
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(f.conf)
+	lines, problems, err := snmpdconf.Read(disk{}, f.conf)
 	if err != nil {
 		return failed("are you root? --conf names another file", "read snmpd's configuration: %w", err)
 	}
-	checks := []SnmpdCheck{}
-	for _, x := range c.Check(string(text)) {
-		checks = append(checks, SnmpdCheck{x.Line.Text, x.Status, x.Have, x.At, x.Line.Why})
+	for _, p := range problems {
+		fmt.Fprintln(o.stderr, "warning:", p)
 	}
-	users, err := o.checkUsers(f, c, string(text))
+	checks := []SnmpdCheck{}
+	for _, x := range c.Check(lines) {
+		k := SnmpdCheck{Line: x.Line.Text, Status: x.Status, Have: x.Have, At: x.At, Why: x.Line.Why}
+		if x.File != f.conf {
+			k.File = x.File
+		}
+		checks = append(checks, k)
+	}
+	users, err := o.checkUsers(f, c, snmpdconf.Text(lines))
 	if err != nil {
 		return err
 	}
@@ -371,6 +398,14 @@ func (o *options) checkUsers(f *snmpdFlags, c *snmpdconf.Config, conf string) ([
 	return checks, nil
 }
 
+// in names a file before a line; empty for the one that is looked at anyway.
+func in(file string) string {
+	if file == "" {
+		return ""
+	}
+	return file + " "
+}
+
 func (p *page) snmpdChecks(checks []SnmpdCheck) {
 	for _, k := range checks {
 		tone := green
@@ -379,7 +414,7 @@ func (p *page) snmpdChecks(checks []SnmpdCheck) {
 		}
 		p.linef("%s  %s", p.dye(tone, fmt.Sprintf("%-9v", k.Status)), k.Line)
 		if k.Have != "" {
-			p.linef("%11sbut line %d says %s", "", k.At, k.Have)
+			p.linef("%11sbut %sline %d says %s", "", in(k.File), k.At, k.Have)
 		}
 		p.linef("%11s%s", "", p.dye(faint, k.Why))
 	}

@@ -263,3 +263,43 @@ func TestSnmpdConfigWhileItRuns(t *testing.T) {
 		})
 	}
 }
+
+// What snmpd.conf includes counts as if it stood there, as it does for snmpd.
+func TestSnmpdConfigFollowsIncludes(t *testing.T) {
+	s := newSnmpdFiles(t, t.TempDir(), shippedConf)
+	if r := s.run("write"); r.err != nil {
+		t.Fatal(r.err)
+	}
+	written, err := os.ReadFile(s.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := filepath.Join(s.dir, "conf", "snmpd.conf.d")
+	for name, text := range map[string]string{s.conf: shippedConf + "\nincludeDir " + more + "\n", filepath.Join(more, "simone.conf"): string(written)} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := s.run("check"); r.err != nil {
+		t.Errorf("the lines stand in an included file: %v\n%s", r.err, r.stdout)
+	}
+	late := filepath.Join(more, "z.conf")
+	if err := os.WriteFile(late, []byte("master off\n"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.run("check"); r.code != ExitFailed || !strings.Contains(r.stdout, "but "+late+" line 1 says master off") {
+		t.Errorf("a later file says otherwise: %v\n%s", r.err, r.stdout)
+	}
+	if err := os.Remove(late); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.conf, []byte("includeFile gone.conf\nincludeDir "+more+"\n"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.run("check"); r.err != nil || !strings.Contains(r.stderr, "line 1: what is included cannot be read") {
+		t.Errorf("an included file that is not there is told: %v %q", r.err, r.stderr)
+	}
+}

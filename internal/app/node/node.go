@@ -117,6 +117,7 @@ func Open(o Options) (_ *Node, err error) {
 		cfg.Host.Credential = o.Config.Credentials[0].Name
 	}
 	cfg.Managers = n.store
+	cfg.Notify = n.chassis.Receivers(o.Config)
 	if up := n.chassis.Uplink(o.Config); up != nil {
 		cfg.Notifier = up
 	}

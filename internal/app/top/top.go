@@ -163,6 +163,7 @@ func (t *Top) lead(s tlm.Store, leads func() error, standing func() tlm.Standing
 		Config: t.configuration(), Node: chassis.HostNode{Node: n}, Poller: t.chassis.Poller, Store: s,
 		Clock: t.chassis.Clock, Logger: t.options.Logger, Profiles: chassis.Profile, HoldsCredential: t.chassis.Holds,
 		Seed: t.options.Seed, Restored: t.options.Restored, Leads: leads, Standing: standing,
+		Notify: t.chassis.Receivers(&t.configuration().Node),
 	})
 	if err != nil {
 		return nil, err
