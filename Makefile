@@ -16,6 +16,7 @@ ARGS      =
 SOAKFOR   = 3m
 # Of the faults of make soak; the time of day if none is given.
 SEED      = $(shell date +%s)
+FROM      = 85e6045
 
 # The net-snmp tools write to their persistent directory, in the user's home if
 # nobody says otherwise, and talk about it when it lacks cert_indexes.
@@ -31,7 +32,7 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test tools check race soak bench fuzz mibs evaluation clean
+.PHONY: help build demo test tools check race upgrade soak bench fuzz mibs evaluation clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +59,9 @@ race: tools ## all tests with the race detector (needs a C compiler)
 
 soak: tools ## faults for SOAKFOR (3m) among 40 nodes as processes; SEED=N for those of N again
 	@$(quiet_snmp) go test ./internal/testbed -run LiveChaos -count=1 -timeout=0 -v -chaos.for=$(SOAKFOR) -chaos.seed=$(SEED) -chaos.nodes=40 -chaos.snmpds=6
+
+upgrade: ## restarts a tree of an earlier commit's daemons with today's; FROM=85e6045
+	@go test ./internal/testbed -count=1 -run TestLiveUpgrade -v -live.from $(FROM)
 
 bench: ## benchmarks; BENCH=Poller for some, BENCHTIME=5s for longer
 	@scripts/bench.sh '$(BENCH)' '$(BENCHTIME)' $(PKG)

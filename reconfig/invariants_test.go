@@ -246,3 +246,36 @@ func TestOnlyADrainedIlmIsLeft(t *testing.T) {
 	w.Run(15 * time.Second)
 	mustCalm(t, w)
 }
+
+// ILMs that say goodbye one after the other, as in a rolling restart, are no
+// sign that the parent is cut off.
+func TestGoodbyesAreNoSuspicion(t *testing.T) {
+	s := quick()
+	s.StartILMs, s.MinILMs = 4, 1
+	w := testbed.NewWorld(7, 25, 4, s)
+	w.Run(10 * time.Second)
+	up := ilms(w)
+	if len(up) != 4 {
+		t.Fatalf("%d ILMs", len(up))
+	}
+	alerts := len(w.Parent.Alerts)
+	for _, id := range up[:2] {
+		w.EndWell(w.Nodes[id])
+		w.Tell(func(at reconfig.At) reconfig.Event { return reconfig.ChildSilent{At: at, Child: id} })
+	}
+	w.Run(time.Second)
+	for id, n := range w.Parent.Store.Nodes {
+		if n.Owner == up[0] || n.Owner == up[1] {
+			t.Errorf("node %d is still with %d, which has said goodbye", id, n.Owner)
+		}
+	}
+	if got := w.Parent.Alerts[alerts:]; len(got) > 0 {
+		t.Errorf("alerts: %q", got)
+	}
+	for _, id := range up[:2] {
+		w.Restart(w.Nodes[id])
+	}
+	w.Heal()
+	w.Run(15 * time.Second)
+	mustCalm(t, w)
+}

@@ -18,7 +18,11 @@ func (e *Engine) silence(c *child) {
 		e.touch(id)
 	}
 	e.adopt(c.id)
-	e.record(Entry{Kind: KindLost, Node: c.id, Nodes: len(nodes), Seen: fmt.Sprintf("%d probes unanswered", c.missed)})
+	seen := fmt.Sprintf("%d probes unanswered", c.missed)
+	if c.said {
+		seen = "it said that it stops"
+	}
+	e.record(Entry{Kind: KindLost, Node: c.id, Nodes: len(nodes), Seen: seen})
 	// Half or more of the children silent at once: it is rather this manager
 	// that is cut off. Wait two windows before anything is taken away.
 	all, quiet, _ := e.hush()
@@ -39,7 +43,7 @@ func (e *Engine) window() time.Duration {
 // those that have not answered their last probe and may be silent soon.
 func (e *Engine) hush() (all, quiet, waning int) {
 	for _, o := range e.children {
-		if o.self || !o.report.Active {
+		if o.self || !o.report.Active || o.silent && o.said { // who said that it stops tells nothing of the network
 			continue
 		}
 		all++

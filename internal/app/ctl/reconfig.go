@@ -154,11 +154,15 @@ func wishes() []wish {
 }
 
 func newWishCommand(o *options, w wish) *cobra.Command {
-	return &cobra.Command{
+	wait, patience := false, 10*time.Minute
+	c := &cobra.Command{
 		Use: w.name + " NODE", Short: w.short, Args: cobra.ExactArgs(1),
 		Long:              w.long + "\nNODE is a name, a NodeID or an address.",
 		ValidArgsFunction: o.completeNodes,
 		RunE: func(c *cobra.Command, args []string) error {
+			if patience <= 0 {
+				return usage("write it as --for 10m", "--for %v is no time to wait", patience)
+			}
 			return o.visitTop(c.Context(), func(cl *client, tlm station) error {
 				n, _, err := cl.find(c.Context(), tlm, args[0])
 				if err != nil {
@@ -167,10 +171,22 @@ func newWishCommand(o *options, w wish) *cobra.Command {
 				if err := cl.set(c.Context(), tlm.endpoint, write{w.object, mib.Gauge(uint32(n.ID))}); err != nil {
 					return err
 				}
-				return o.done(Done{Action: w.name, Node: n.ID, Name: n.Name, Text: fmt.Sprintf(w.after, who(n.ID, n.Name))})
+				text := w.after
+				if wait {
+					if err := o.awaitDrained(c.Context(), cl, tlm, &n, patience); err != nil {
+						return err
+					}
+					text = "%s holds nothing any more: it may be stopped; simonectl undrain ends the drain"
+				}
+				return o.done(Done{Action: w.name, Node: n.ID, Name: n.Name, Text: fmt.Sprintf(text, who(n.ID, n.Name))})
 			})
 		},
 	}
+	if w.name == "drain" {
+		c.Flags().BoolVar(&wait, "wait", false, "wait until it manages nothing and all that it has logged is stored: until it may be stopped")
+		c.Flags().DurationVar(&patience, "for", patience, "how long to wait at most")
+	}
+	return c
 }
 
 func (p *page) explanation(x *Explanation) {

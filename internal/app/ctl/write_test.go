@@ -79,3 +79,24 @@ func TestTriggerThatHangs(t *testing.T) {
 		t.Errorf("%v\n%s", r.err, r.stdout)
 	}
 }
+
+// TestDrainWait: --wait returns when the node holds nothing, and not before.
+func TestDrainWait(t *testing.T) {
+	f := newFleet(t)
+	if r := simonectl(t, "-w", writeCommunity, "drain", "--wait", "n4"); r.err != nil || !strings.Contains(r.stdout, "n4 (4) holds nothing any more: it may be stopped") {
+		t.Errorf("%v\n%s", r.err, r.stdout)
+	}
+	r := simonectl(t, "-w", writeCommunity, "drain", "--wait", "--for", "600ms", "ilm-a")
+	if ExitCode(r.err) != ExitFailed || !strings.Contains(r.err.Error(), "ilm-a (2) is not free: ") || !strings.Contains(r.err.Error(), "to hand over") {
+		t.Errorf("%v", r.err)
+	}
+	if strings.Count(r.stderr, "to hand over") != 1 {
+		t.Errorf("progress: %q", r.stderr)
+	}
+	if got := f.tlm.value(mib.SimoneReconfigDrain).String(); got != "2" {
+		t.Errorf("simoneReconfigDrain is %s", got)
+	}
+	if r := simonectl(t, "-w", writeCommunity, "drain", "--wait", "--for", "-1s", "ilm-a"); ExitCode(r.err) != ExitUsage {
+		t.Errorf("%v", r.err)
+	}
+}
