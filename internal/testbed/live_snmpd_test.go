@@ -79,13 +79,13 @@ func TestLiveUnderSnmpd(t *testing.T) {
 	}
 	ilm := tr.busiest("")
 	excused[names[ilm].id], excused[names[leaf].id] = true, true // while nobody answered
-	tr.survives("snmpd of the ILM "+ilm, ilm, all, func() { tr.restartSnmpd(ilm) })
-	tr.survives("snmpd of the leaf "+leaf, leaf, all, func() {
+	tr.survives("snmpd of the ILM "+ilm, ilm, all, 0, func() { tr.restartSnmpd(ilm) })
+	tr.survives("snmpd of the leaf "+leaf, leaf, all, 1, func() {
 		tr.snmpds[leaf].kill()
 		tr.failing(leaf)
 		tr.snmpds[leaf].launch(t)
 	})
-	tr.survives("leaf "+leaf+" itself", leaf, all, func() {
+	tr.survives("leaf "+leaf+" itself", leaf, all, 1, func() {
 		tr.members[leaf].kill()
 		tr.failing(leaf)
 		tr.start(leaf)
@@ -191,8 +191,10 @@ func (tr *snmpdTree) failing(name string) {
 }
 
 // survives restarts something of a member, and holds the rows that the member
-// is and has afterwards against those of before.
-func (tr *snmpdTree) survives(what, name string, all []string, restart func()) {
+// is and has afterwards against those of before. A node that nobody reaches is
+// tried from one manager after the other and stays with the first that gets an
+// answer; who is away for that long may move once.
+func (tr *snmpdTree) survives(what, name string, all []string, may uint64, restart func()) {
 	tr.t.Helper()
 	before, err := tr.names()
 	if err != nil {
@@ -210,14 +212,15 @@ func (tr *snmpdTree) survives(what, name string, all []string, restart func()) {
 	if err != nil {
 		tr.t.Fatal(err)
 	}
-	if b, a := before[name], after[name]; a.id != b.id || a.owner != b.owner || a.epoch != b.epoch {
+	n := tr.counter(mib.SimoneReconfigMoves)
+	if b, a := before[name], after[name]; a.id != b.id || n == moves && (a.owner != b.owner || a.epoch != b.epoch) {
 		tr.t.Errorf("%s was node %d of %d at epoch %x, and is node %d of %d at %x", name, b.id, b.owner, b.epoch, a.id, a.owner, a.epoch)
 	}
 	if now := tr.walk(name, mib.SimoneSupportEpoch); !maps.Equal(own, now) {
 		tr.t.Errorf("the rows of %s were %v, and are %v", name, own, now)
 	}
-	if n := tr.counter(mib.SimoneReconfigMoves); n != moves {
-		tr.t.Errorf("%d nodes moved", n-moves)
+	if n-moves > may {
+		tr.t.Errorf("%d nodes moved, %d may", n-moves, may)
 	}
 }
 

@@ -133,7 +133,7 @@ func plantUnderSnmpd(t *testing.T, n, devices int, poll time.Duration, top strin
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	tr := &snmpdTree{t: t, snmpds: make(map[string]*snmpd), tree: &tree{
-		tb: t, dir: dir, client: v3Client(t), base: freeBlock(t, n+1+devices), poll: poll,
+		tb: t, top: "tlm", dir: dir, client: v3Client(t), base: freeBlock(t, n+1+devices), poll: poll,
 		members: make(map[string]*member), pauses: watchPauses(t), witnesses: make(witnesses),
 	}}
 	at := tr.base
