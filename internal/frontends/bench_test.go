@@ -32,7 +32,7 @@ const (
 	// benchGets is how many GETs a CPU time is taken over: /proc counts it in
 	// hundredths of a second.
 	benchGets = 40000
-	// outstanding is how many GETs are on their way, as in BenchmarkYardstick.
+	// outstanding is how many GETs are on their way.
 	outstanding = 64
 	// firstRow is the first NodeID of the rows that come and go.
 	firstRow = 10000

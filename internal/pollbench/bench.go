@@ -31,7 +31,8 @@ type Case struct {
 	Micros   float64 `json:"us_per_poll"`    // of the client's CPU
 	Ratio    float64 `json:"ratio_to_floor"` // of the same repetition
 	Allocs   float64 `json:"allocs_per_poll"`
-	RSS      float64 `json:"rss_mb"`
+	RSS      float64 `json:"rss_mb"`       // without the pages of the program's file
+	RSSTotal float64 `json:"rss_total_mb"` // with them
 	Objects  float64 `json:"objects_per_cpu_second"`
 	Failed   int     `json:"failed"`                // polls without the right answer, of all repetitions
 	LateP99  float64 `json:"late_p99_ms,omitempty"` // of the paced ones
@@ -104,9 +105,10 @@ func summary(cfg Config, all []way, runs [][]measured) Result {
 			Name:    w.name,
 			Micros:  median(runs[i], func(m measured) float64 { return m.micros() }),
 			Allocs:  median(runs[i], func(m measured) float64 { return float64(m.Mallocs) / float64(m.Polls) }),
-			RSS:     median(runs[i], func(m measured) float64 { return float64(m.RSS) / (1 << 20) }),
+			RSS:     median(runs[i], func(m measured) float64 { return float64(m.Own) / (1 << 20) }),
 			LateP99: median(runs[i], func(m measured) float64 { return float64(m.Late) / float64(time.Millisecond) }),
 		}
+		c.RSSTotal = median(runs[i], func(m measured) float64 { return float64(m.RSS) / (1 << 20) })
 		for _, m := range runs[i] {
 			c.Failed += m.Failed
 			c.Measured += m.Polls

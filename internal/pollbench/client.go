@@ -3,6 +3,7 @@ package pollbench
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -61,7 +62,8 @@ func ways() []way {
 		{"gosnmp-columns", "floor-bulk", table, func(t []netip.AddrPort) (contestant, error) { return newLibrary(t, false, false, askBulk(columns...)) }},
 		{"engine-v3", "floor-get", scalars, func(t []netip.AddrPort) (contestant, error) { return newEngine(t, "v3", get, scalars) }},
 		{"gosnmp-v3", "floor-get", scalars, func(t []netip.AddrPort) (contestant, error) { return newLibrary(t, false, true, askGet()) }},
-		{"engine-paced", "floor-get", scalars, func(t []netip.AddrPort) (contestant, error) { return newPaced(t, get, scalars) }},
+		{"engine-paced", "floor-get", scalars, func(t []netip.AddrPort) (contestant, error) { return newPaced(t, get, scalars, false) }},
+		{"engine-dead", "floor-get", scalars, func(t []netip.AddrPort) (contestant, error) { return newPaced(t, get, scalars, true) }},
 	}
 }
 
@@ -72,6 +74,7 @@ type measured struct {
 	CPU     time.Duration `json:"cpu_ns"`
 	Mallocs uint64        `json:"mallocs"`
 	RSS     int64         `json:"rss"`               // octets
+	Own     int64         `json:"own"`               // of these, without the program's file
 	Late    time.Duration `json:"late_ns,omitempty"` // the 99th percentile, of paced ones
 }
 
@@ -136,7 +139,7 @@ func measure(c contestant, n, rounds int) (m measured, err error) {
 	if p, ok := c.(*paced); ok {
 		m.Late = p.late()
 	}
-	m.RSS, err = resident()
+	m.RSS, m.Own, err = resident()
 	return m, err
 }
 
@@ -149,19 +152,29 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// resident is how much memory of this process is in use, in octets.
-func resident() (int64, error) {
-	status, err := os.ReadFile("/proc/self/statm")
+// resident is how much memory of this process is in use, in octets: all of it,
+// and without the pages of the program's file, which belong to the page cache.
+func resident() (all, own int64, err error) {
+	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		return 0, fmt.Errorf("read the size in memory: %w", err)
+		return 0, 0, fmt.Errorf("read the size in memory: %w", err)
 	}
-	fields := strings.Fields(string(status))
-	if len(fields) < 2 {
-		return 0, fmt.Errorf("read the size in memory: %q", status)
+	for line := range strings.Lines(string(status)) {
+		var kilo int64
+		switch {
+		case scan(line, "VmRSS: %d kB", &kilo):
+			all = kilo << 10
+		case scan(line, "RssAnon: %d kB", &kilo):
+			own = kilo << 10
+		}
 	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("read the size in memory: %w", err)
+	if all == 0 || own == 0 {
+		return 0, 0, errors.New("read the size in memory: the system does not tell")
 	}
-	return pages * int64(os.Getpagesize()), nil
+	return all, own, nil
+}
+
+func scan(line, format string, value any) bool {
+	_, err := fmt.Sscanf(strings.Join(strings.Fields(line), " "), format, value)
+	return err == nil
 }

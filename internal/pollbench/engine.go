@@ -32,7 +32,10 @@ func newEngine(targets []netip.AddrPort, credential string, req mib.Request, wan
 	if err != nil {
 		return nil, err
 	}
-	req.Credential, req.Timeout = credential, patience
+	req.Credential = credential
+	if req.Timeout == 0 {
+		req.Timeout = patience
+	}
 	query, err := snmp.NewQuery(req)
 	if err != nil {
 		return nil, err

@@ -14,32 +14,77 @@ const (
 	tick = 10 * time.Millisecond
 )
 
+// deadShare is one in so many targets, where some are dead.
+const deadShare = 5
+
 // paced asks with the engine, so many a second, spread evenly.
 type paced struct {
 	*engine
+	visits   []visit
 	lateness []time.Duration // of each poll of the last round, from when it was due to when it left
 }
 
-func newPaced(targets []netip.AddrPort, req mib.Request, wanted int) (*paced, error) {
+// visit is a target's turn in a round.
+type visit struct {
+	*paced
+	to   netip.AddrPort
+	due  time.Time
+	dead bool
+}
+
+func newPaced(targets []netip.AddrPort, req mib.Request, wanted int, dead bool) (*paced, error) {
+	if dead {
+		req.Timeout, req.Retries = deadTimeout, 0
+	}
 	e, err := newEngine(targets, "v2c", req, wanted)
 	if err != nil {
 		return nil, err
 	}
-	return &paced{engine: e, lateness: make([]time.Duration, 0, len(targets))}, nil
+	p := &paced{engine: e, visits: make([]visit, len(targets)), lateness: make([]time.Duration, 0, len(targets))}
+	for i, to := range targets {
+		p.visits[i] = visit{paced: p, to: to, dead: dead && i%deadShare == 0}
+		if p.visits[i].dead {
+			p.visits[i].to = netip.AddrPortFrom(to.Addr(), silentPort)
+		}
+	}
+	return p, nil
+}
+
+// The dead are at a port where nobody is.
+const (
+	silentPort  = 9 // discard
+	deadTimeout = 250 * time.Millisecond
+)
+
+// Answered notes how late the poll of a living target was.
+func (v *visit) Answered(to netip.AddrPort, r *mib.Response) {
+	if v.dead {
+		if v.open.Add(-1) == 0 {
+			v.done <- struct{}{}
+		}
+		return
+	}
+	if r.Err == nil {
+		v.lateness = append(v.lateness, r.Sent.Sub(v.due))
+	}
+	v.engine.Answered(to, r)
 }
 
 func (p *paced) round() (failed int, err error) {
-	p.open.Store(int64(len(p.targets)))
+	p.open.Store(int64(len(p.visits)))
 	p.failed.Store(0)
 	p.lateness = p.lateness[:0]
 	began := time.Now()
-	due := func(i int) time.Time { return began.Add(time.Duration(i) * time.Second / pace) }
-	for next := 0; next < len(p.targets); {
+	for next := 0; next < len(p.visits); {
 		time.Sleep(time.Until(began.Add(time.Since(began).Truncate(tick) + tick)))
 		p.poller.Together(func() {
-			for now := time.Now(); next < len(p.targets) && !due(next).After(now); next++ {
-				p.poller.Ask(p.targets[next], p.query, p)
-				p.lateness = append(p.lateness, now.Sub(due(next)))
+			now := time.Now()
+			for ; next < len(p.visits); next++ {
+				v := &p.visits[next]
+				if v.due = began.Add(time.Duration(next) * time.Second / pace); v.due.After(now) {
+					return
+				}
+				p.poller.Ask(v.to, p.query, v)
 			}
 		})
 	}

@@ -22,7 +22,8 @@ engine, with gosnmp (a connection for each target, and a pool of 100), and with 
 bare exchange of the same datagrams, which is the floor. Each way has a process
 too; they take turns, and medians of CPU time per poll are shown. A GET has ten
 variables, a bulk poll six columns of eleven rows; engine-paced asks 5,000 times
-a second, the others as fast as they can.`,
+a second, engine-dead too, with one target in five dead; the others ask as fast
+as they can.`,
 		RunE: func(c *cobra.Command, _ []string) error { return o.benchPoll(c.Context(), cfg) },
 	}
 	f := poll.Flags()
