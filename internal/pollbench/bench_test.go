@@ -75,7 +75,8 @@ func TestRun(t *testing.T) {
 		if c.Failed > 0 || c.Measured != 400 || c.Micros <= 0 || c.Ratio <= 0 || c.RSS <= 0 {
 			t.Errorf("%+v", c)
 		}
-		if strings.HasPrefix(c.Name, "engine") && c.Allocs > 1 {
+		// A time-out makes an error, which takes memory; an answer takes none.
+		if strings.HasPrefix(c.Name, "engine") && c.Name != "engine-dead" && c.Allocs > 1 {
 			t.Errorf("%s allocates %v times a poll", c.Name, c.Allocs)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	"simone/mib"
@@ -53,15 +54,21 @@ const (
 	gathered   = 2 * batchSize
 )
 
+// pending is a query that waits: it takes a fraction of the memory of a request.
+type pending struct {
+	to    netip.AddrPort
+	query *Query
+	asker Asker
+	agent *agent
+}
+
 // queried is what a request has more as a query.
 type queried struct {
 	*Query // nil: it is none
 	asker  Asker
 	agent  *agent
-	behind *request // the next in the line it stands in
-	counts bool     // against the window
-	held   bool     // until the gap to the one before is long enough
-	out    bool     // its turn with the agent has come
+	counts bool // against the window
+	held   bool // until the gap to the one before is long enough
 }
 
 // list is what is encoded already.
@@ -72,24 +79,24 @@ func (q *queried) list() []byte {
 	return q.Query.list
 }
 
-// line is a queue of queries.
-type line struct{ first, last *request }
-
-func (l *line) push(r *request) {
-	if l.first == nil {
-		l.first = r
-	} else {
-		l.last.query.behind = r
-	}
-	l.last = r
+// line is a queue.
+type line struct {
+	all  []pending
+	head int
 }
 
-func (l *line) pop() *request {
-	r := l.first
-	if r != nil {
-		l.first, r.query.behind = r.query.behind, nil
+func (l *line) size() int { return len(l.all) - l.head }
+
+func (l *line) push(w pending) { l.all = append(l.all, w) }
+
+func (l *line) pop() pending {
+	w := l.all[l.head]
+	l.all[l.head] = pending{}
+	if l.head++; l.head > len(l.all)/2 { // move what is left to the front, rarely
+		l.all = append(l.all[:0], l.all[l.head:]...)
+		l.head = 0
 	}
-	return r
+	return w
 }
 
 // queries are those of a poller, whose mu guards them.
@@ -116,44 +123,55 @@ func newQueries(c Courtesy) queries {
 }
 
 // enter brings a query to its agent, or has it wait for its turn.
-func (q *queries) enter(p *Poller, r *request, now time.Time) {
+func (q *queries) enter(p *Poller, w pending, now time.Time) {
 	q.out++
-	a := p.agent(r.Address, now)
-	r.query.agent = a
-	if a.out >= q.courtesy.Concurrency {
+	w.agent = p.agent(w.to, now)
+	if w.agent.out >= q.courtesy.Concurrency {
 		q.waiting++
-		a.line.push(r)
+		w.agent.line.push(w)
 		return
 	}
-	q.launch(p, r, now)
+	w.agent.out++
+	q.launch(p, w, now)
 }
 
 // launch sends a query whose turn with the agent has come as soon as the
 // window has room.
-func (q *queries) launch(p *Poller, r *request, now time.Time) {
-	a := r.query.agent
-	if !r.query.out {
-		r.query.out = true
-		a.out++
-	}
-	r.query.held = false
-	switch free := a.asked.Add(q.courtesy.Gap); {
-	case now.Before(a.rests):
+func (q *queries) launch(p *Poller, w pending, now time.Time) {
+	switch free := w.agent.asked.Add(q.courtesy.Gap); {
+	case now.Before(w.agent.rests):
 		p.stats.Spared++
-		p.endSoon(r, fmt.Errorf("%w: %w", mib.ErrTimeout, ErrResting))
+		p.endSoon(q.request(p, w), fmt.Errorf("%w: %w", mib.ErrTimeout, ErrResting))
 	case q.courtesy.Gap > 0 && now.Before(free):
+		r := q.request(p, w)
 		r.query.held, r.due = true, free
 		p.schedule(r, free)
 	case q.counted >= q.courtesy.Window:
 		q.waiting++
-		q.line.push(r)
+		q.line.push(w)
 		q.wake(p)
 	default:
-		q.send(p, r, now)
+		q.send(p, q.request(p, w), now)
 	}
 }
 
+// request makes a request of a query.
+func (q *queries) request(p *Poller, w pending) *request {
+	r := p.take()
+	r.Request, r.Address = w.query.request, w.to
+	r.query = queried{Query: w.query, asker: w.asker, agent: w.agent}
+	if r.Timeout <= 0 {
+		r.Timeout = p.timeout
+	}
+	return r
+}
+
 func (q *queries) send(p *Poller, r *request, now time.Time) {
+	r.query.held = false
+	if err := p.admit(r); err != nil {
+		p.endSoon(r, err)
+		return
+	}
 	if r.query.agent.silent > 0 {
 		r.Retries = 0
 	}
@@ -171,9 +189,6 @@ func (q *queries) end(p *Poller, r *request, response *mib.Response) {
 	q.out--
 	q.discount(r)
 	a := r.query.agent
-	if a == nil || !r.query.out {
-		return
-	}
 	a.out--
 	switch {
 	case response.Err == nil:
@@ -186,9 +201,10 @@ func (q *queries) end(p *Poller, r *request, response *mib.Response) {
 		rest := r.Timeout << min(a.silent-1, 20)
 		a.rests = p.now().Add(min(rest, q.courtesy.Rest))
 	}
-	if next := a.line.pop(); next != nil {
+	if a.line.size() > 0 && !p.closed {
 		q.waiting--
-		q.launch(p, next, p.now())
+		a.out++
+		q.launch(p, a.line.pop(), p.now())
 	}
 }
 
@@ -208,9 +224,9 @@ func (q *queries) grace() time.Duration {
 // advance sends what waits for the window, as far as there is room.
 func (q *queries) advance(p *Poller, now time.Time) {
 	q.age(p, now)
-	for q.line.first != nil && q.counted < q.courtesy.Window && !p.closed {
+	for q.line.size() > 0 && q.counted < q.courtesy.Window && !p.closed {
 		q.waiting--
-		q.send(p, q.line.pop(), now)
+		q.send(p, q.request(p, q.line.pop()), now)
 	}
 	q.wake(p)
 }
@@ -243,7 +259,7 @@ func (q *queries) age(p *Poller, now time.Time) {
 
 // next is when the window gets room, if something waits for that.
 func (q *queries) next(p *Poller) (at time.Time, ok bool) {
-	if q.line.first == nil || q.aged == len(q.aging) {
+	if q.line.size() == 0 || q.aged == len(q.aging) {
 		return at, false
 	}
 	s := p.slots.at(q.aging[q.aged])
@@ -255,13 +271,15 @@ func (q *queries) next(p *Poller) (at time.Time, ok bool) {
 
 // giveUp ends the queries that wait.
 func (q *queries) giveUp(p *Poller) {
-	for r := q.line.pop(); r != nil; r = q.line.pop() {
-		p.endSoon(r, net.ErrClosed)
-	}
-	for _, a := range p.agents {
-		for r := a.line.pop(); r != nil; r = a.line.pop() {
-			p.endSoon(r, net.ErrClosed)
+	end := func(l *line) {
+		for l.size() > 0 {
+			p.endSoon(q.request(p, l.pop()), net.ErrClosed)
 		}
+	}
+	end(&q.line)
+	for _, a := range p.agents {
+		a.out += a.line.size() // that get their turn to be told so
+		end(&a.line)
 	}
 	q.waiting = 0
 }

@@ -68,18 +68,7 @@ func (p *Poller) Ask(to netip.AddrPort, q *Query, asker Asker) {
 		return
 	}
 	p.stats.Requests++
-	r := p.take()
-	r.Request, r.Address = q.request, plain(to)
-	r.query = queried{Query: q, asker: asker}
-	if r.Timeout <= 0 {
-		r.Timeout = p.timeout
-	}
-	if err := p.admit(r); err != nil {
-		p.queries.out++
-		p.endSoon(r, err)
-		return
-	}
-	p.queries.enter(p, r, p.now())
+	p.queries.enter(p, pending{to: plain(to), query: q, asker: asker}, p.now())
 	p.flushIfIdle()
 }
 
