@@ -83,6 +83,8 @@ func TestLiveChaos(t *testing.T) {
 	took := eventually(t, 2*patience, "the fleet forms", f.ready())
 	t.Logf("%d nodes, %d under an snmpd, formed after %v", *chaosNodesFlag, len(under), took.Round(time.Millisecond))
 
+	f.clocksDiffer()
+
 	journal = f.suffer(faults)
 	f.fabric.clear()
 	did := make(map[faultKind]int)
@@ -118,6 +120,23 @@ func TestLiveChaos(t *testing.T) {
 	// but nobody could ask the ILM itself.
 	f.filled(before, after, cut)
 	t.Logf("the network carried %d packets and lost %d", f.fabric.carried, f.fabric.lost)
+}
+
+// clocksDiffer makes sure that the members believe the clocks that they were
+// given: by the time in the first lines of their logs, just after the start.
+func (f *fleet) clocksDiffer() {
+	f.t.Helper()
+	for _, m := range f.sorted() {
+		word, _, _ := strings.Cut(m.log.String(), " ")
+		at, err := time.Parse("time=2006-01-02T15:04:05.999Z07:00", word)
+		if err != nil {
+			f.t.Errorf("%s: %v", m.name, err)
+			continue
+		}
+		if off := time.Since(at) + *m.ahead; off.Abs() > time.Minute {
+			f.t.Errorf("the clock of %s is to be %v ahead, and its log begins at %v", m.name, *m.ahead, at)
+		}
+	}
 }
 
 // ready says what is not as it should be in a fleet where nothing goes on.

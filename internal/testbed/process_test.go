@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -122,7 +123,9 @@ func start(tb testing.TB, on *host, ahead *time.Duration, log *logBuffer, cmd *e
 	if on != nil {
 		on.do(begin)
 	} else {
+		runtime.LockOSThread() // setClock wants to be called where the process was started
 		begin()
+		runtime.UnlockOSThread()
 	}
 	if err != nil {
 		tb.Fatalf("start %s: %v", cmd.Path, err)
