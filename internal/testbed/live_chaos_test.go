@@ -71,13 +71,20 @@ func TestLiveChaos(t *testing.T) {
 			t.Logf("logs are in %s", filepath.Join(f.dir, "*.log"))
 		}
 	})
+	var unlike []string // what snmpwalk saw that was not in order, and when
 	seen := func() string {
 		s, err := f.look()
+		wrong := ""
 		if err != nil {
-			return err.Error()
+			wrong = err.Error()
+		} else {
+			last = s
+			wrong = f.wrong(s)
 		}
-		last = s
-		return f.wrong(s)
+		if wrong != "" {
+			unlike = append(unlike, time.Now().Format("15:04:05.000 ")+wrong)
+		}
+		return wrong
 	}
 	f.launch()
 	took := eventually(t, 2*patience, "the fleet forms", f.ready())
@@ -96,6 +103,9 @@ func TestLiveChaos(t *testing.T) {
 	settled := time.Since(ended)
 	eventually(t, 2*patience, "snmpwalk sees a fleet in order", seen)
 	t.Logf("%d faults in %v, %v: settled after %v, by snmpwalk after %v", len(faults), *chaosForFlag, did, settled.Round(time.Millisecond), time.Since(ended).Round(time.Millisecond))
+	if len(unlike) > 2 {
+		t.Logf("meanwhile it saw\n%s", strings.Join(unlike, "\n"))
+	}
 	f.rests(&last)
 	before := last
 	d, cut := f.healed(t, false)
