@@ -34,7 +34,7 @@ func Policies() []Policy {
 		{Name: "static", About: "nothing ever moves", start: stateless(nothing)},
 		{Name: "paper", About: "the rule of document 001, as the daemons run it", start: paper, daemons: "paper"},
 		{Name: "balance", About: "the daemons' default, by their engine and staged moves", daemons: "balance"},
-		{Name: "relocate", About: "an ILM goes where factor times less is going on, told by reports and one probe", start: stateless(relocateRoles)},
+		{Name: "relocate", About: "an ILM goes where factor times less is going on, told by reports and one probe", start: relocate},
 		{Name: "static-hash", About: "leaves placed by a hash", start: stateless(nothing), place: hashed},
 		{Name: "bounded-hash", About: "consistent hashing, none above 1.1 times the mean", start: stateless(nothing), place: boundedHashed},
 		{Name: "gnmic", About: "counts of leaves kept within one of each other", start: stateless(leastTargets)},

@@ -18,6 +18,7 @@ func BaselineOf(p scenario.Parameters) scenario.Parameters {
 	d := scenario.Default()
 	p.Policy = Baseline
 	p.Thresholds, p.MigrateTarget, p.Factor = d.Thresholds, d.MigrateTarget, d.Factor
+	p.Ahead, p.DeadBand, p.Budget = d.Ahead, d.DeadBand, d.Budget
 	p.Weighted, p.Weights = d.Weighted, d.Weights
 	p.Enact, p.Probe, p.Churn = d.Enact, d.Probe, d.Churn
 	p.ReconfigCost, p.ReconfigNodeCost, p.RoleStart = d.ReconfigCost, d.ReconfigNodeCost, d.RoleStart

@@ -63,6 +63,7 @@ type machine struct {
 	cpu
 	station int32 // its manager, -1 if there never was one
 	role    int32 // the ILM that it is now, -1 if none
+	chosen  bool  // to be one soon
 
 	ncs       int32   // computing jobs in its CPU
 	ncsSince  float64 // when their number last changed

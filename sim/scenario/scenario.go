@@ -83,7 +83,14 @@ type Parameters struct {
 	Probe float64 `json:"probe" yaml:"probe"`
 	Churn float64 `json:"churn" yaml:"churn"`
 	// Factor is by how much lighter a host has to be for policy relocate.
-	Factor float64 `json:"factor" yaml:"factor"`
+	// A move takes place Ahead triggers after the decision, if the host is
+	// still lighter. DeadBand, if not 0, is by which share what ILMs have to
+	// do may differ before leaves move between them as well. Budget is how
+	// many nodes may move in an hour; 0: any number.
+	Factor   float64 `json:"factor" yaml:"factor"`
+	Ahead    int     `json:"ahead" yaml:"ahead"`
+	DeadBand float64 `json:"dead_band" yaml:"dead_band"`
+	Budget   float64 `json:"budget" yaml:"budget"`
 	// ReconfigCost and ReconfigNodeCost are the demand of a manager job for
 	// taking part in a reconfiguration, and for each node moved in or out;
 	// RoleStart is added where a host becomes an ILM.
@@ -182,6 +189,9 @@ func (p *Parameters) Faults() (fs []Fault) {
 	number("probe", p.Probe, 0.1, most)
 	number("churn", p.Churn, 0.001, 1)
 	number("factor", p.Factor, 1, 1000)
+	whole("ahead", p.Ahead, 0, 1000)
+	number("dead_band", p.DeadBand, 0, 1000)
+	number("budget", p.Budget, 0, most)
 	return fs
 }
 
