@@ -144,7 +144,7 @@ func TestCommandsInDocument(t *testing.T) {
 		for _, sub := range c.Commands() {
 			collect(sub)
 		}
-		if !c.HasSubCommands() {
+		if !c.HasSubCommands() && !c.Hidden {
 			known[c.CommandPath()] = true
 		}
 	}
