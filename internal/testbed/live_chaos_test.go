@@ -43,7 +43,7 @@ func TestLiveChaos(t *testing.T) {
 		top: "ilms: {start: 4, min: 3}\n",
 	})
 	f.expect(`level=WARN`)
-	f.expect(`level=ERROR msg="the engine cannot go on .*etcd`) // it was killed, or cut off
+	f.expect(`level=ERROR .*(etcd|lease)`) // it was killed, stopped, or cut off
 	var managers, leaves, under []string
 	for _, m := range f.sorted() {
 		var number int
