@@ -10,9 +10,14 @@ import (
 func (e *Engine) control() {
 	stage := make(map[mib.NodeID][]mib.SupportRow)
 	destroy := make(map[mib.NodeID][]mib.Tombstone)
+	var leaving []mib.NodeID
 	for _, id := range sortedKeys(e.open) {
 		n, known := e.state.Nodes[id]
-		if !known || n.leaving() {
+		if !known {
+			continue
+		}
+		if n.leaving() {
+			leaving = append(leaving, id)
 			continue
 		}
 		if row, ok := e.lacks(&n, n.Owner, n.Epoch); ok {
@@ -37,7 +42,7 @@ func (e *Engine) control() {
 		for _, id := range sortedKeys(c.strays) {
 			gone = append(gone, mib.Tombstone{Node: id, Epoch: c.strays[id]})
 		}
-		gone = append(gone, e.leavingAt(c)...)
+		gone = append(gone, e.leavingAt(c, leaving)...)
 		n := e.state.Nodes[cid]
 		switch {
 		case n.Wanted && !c.self && (!c.report.Active || c.settings != e.ilmSettings(&n)):

@@ -1,7 +1,6 @@
 package reconfig
 
 import (
-	"cmp"
 	"slices"
 
 	"simone/mib"
@@ -36,19 +35,17 @@ func (e *Engine) settleLeaving(n *Node) bool {
 	return true
 }
 
-// leavingAt is the rows of leaving nodes at a child.
-func (e *Engine) leavingAt(c *child) []mib.Tombstone {
+// leavingAt is the rows that a child has of leaving nodes.
+func (e *Engine) leavingAt(c *child, leaving []mib.NodeID) []mib.Tombstone {
 	var gone []mib.Tombstone
-	for id := range e.open {
-		n := e.state.Nodes[id]
-		if r := c.rows[id]; n.leaving() && r != nil {
-			ep := n.Epoch
+	for _, id := range leaving {
+		if r := c.rows[id]; r != nil {
+			ep := e.state.Nodes[id].Epoch
 			if ep.Less(r.Row.Epoch) {
 				ep = r.Row.Epoch
 			}
 			gone = append(gone, mib.Tombstone{Node: id, Epoch: ep})
 		}
 	}
-	slices.SortFunc(gone, func(a, b mib.Tombstone) int { return cmp.Compare(a.Node, b.Node) })
 	return gone
 }
