@@ -44,6 +44,10 @@ type Config struct {
 	Lease time.Duration
 	// Goodbye bounds the last inform, of a node that stops; 0 is 1 s.
 	Goodbye time.Duration
+	// Linger is how long an ILM that stops polls on after its goodbye at most,
+	// until others have what it polls; 0 is 1 s. With Goodbye it is no more
+	// than half as long again as the longer of the two.
+	Linger time.Duration
 
 	Logger *slog.Logger // nil discards
 }
@@ -73,7 +77,7 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.Node == nil {
 		return nil, errors.New("ilm: the configuration lacks Node")
 	}
-	if cfg.JoinEvery < 0 || cfg.Lease < 0 || cfg.Goodbye < 0 {
+	if cfg.JoinEvery < 0 || cfg.Lease < 0 || cfg.Goodbye < 0 || cfg.Linger < 0 {
 		return nil, errors.New("ilm: a period is negative; write 0 for the default")
 	}
 	if cfg.JoinEvery == 0 {
@@ -84,6 +88,9 @@ func New(cfg Config) (*Manager, error) {
 	}
 	if cfg.Goodbye == 0 {
 		cfg.Goodbye = time.Second
+	}
+	if cfg.Linger == 0 {
+		cfg.Linger = time.Second
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -150,24 +157,28 @@ func (m *Manager) HasParent() bool {
 func (m *Manager) Joined() uint64 { return m.joined.Load() }
 
 // Run polls the support list and keeps in touch with the manager above until
-// ctx is done. It says goodbye then, unless ctx's cause is ErrKilled, joins
-// its goroutines and returns nil. Call it once, after Register.
+// ctx is done. Unless ctx's cause is ErrKilled it says goodbye then and goes on
+// for a moment, until others have what it polls; then it joins its goroutines
+// and returns nil. Call it once, after Register.
 func (m *Manager) Run(ctx context.Context) error {
 	if m.tree == nil {
 		return fmt.Errorf("ilm: node %s runs before it is registered", m.cfg.Node.Name())
 	}
+	polling, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	var failed error
 	var workers sync.WaitGroup
-	workers.Go(func() { failed = m.host.Run(ctx) })
+	workers.Go(func() { failed = m.host.Run(polling) })
 	if m.cfg.Managers != nil {
-		workers.Go(func() { m.keepManagers(ctx) })
+		workers.Go(func() { m.keepManagers(polling) })
 	}
 	if m.herald != nil {
 		workers.Go(func() { _ = m.herald.Run(ctx) }) // it ends with ctx, and never fails
 	}
 	if m.cfg.Notifier != nil {
-		workers.Go(func() { m.keepInTouch(ctx) })
+		m.keepInTouch(ctx)
 	}
+	<-ctx.Done()
+	stop(context.Cause(ctx))
 	workers.Wait()
 	return failed
 }

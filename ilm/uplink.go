@@ -55,8 +55,29 @@ func (m *Manager) sayGoodbye(ctx context.Context) {
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.Goodbye)
 	defer cancel()
+	began := time.Now()
 	if err := m.inform(last, mib.SimoneNodeLeaving); err != nil {
 		m.log.Info("nobody acknowledged the goodbye", "err", err)
+		return
+	}
+	m.linger(min(m.cfg.Linger, max(m.cfg.Linger, m.cfg.Goodbye)*3/2-time.Since(began)))
+}
+
+// linger waits until the list is empty, as others have what was on it, but not
+// for long: then they do have it, and only this node's log was not read to its
+// end.
+func (m *Manager) linger(limit time.Duration) {
+	const look = 10 * time.Millisecond
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	over := time.NewTimer(limit)
+	defer over.Stop()
+	for m.host.Len() > 0 {
+		select {
+		case <-tick.C:
+		case <-over.C:
+			return
+		}
 	}
 }
 

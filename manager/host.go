@@ -372,6 +372,13 @@ func (h *Host) kick() {
 	}
 }
 
+// Len is how many rows the support list has.
+func (h *Host) Len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.list.Len()
+}
+
 // CloseWindow ends the trigger window now instead of at its time; it returns
 // at once.
 func (h *Host) CloseWindow() {

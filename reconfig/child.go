@@ -44,7 +44,7 @@ type child struct {
 	missed    int
 	silent    bool
 	silentAt  Instant
-	said      bool    // it was known to be gone before it was silent
+	leftAt    Instant // when it said that it stops; 0: it did not, or is back
 	astray    Instant // since when its subtree does not poll what it was given; 0: it does
 	strayed   bool    // people have been told
 	lastHead  Cursor  // of its log, at the report before the last

@@ -134,7 +134,7 @@ func (e *Engine) Step(ev Event) ([]Action, error) {
 		e.reported(ev)
 	case ChildSilent:
 		if c := e.children[ev.Child]; c != nil && !c.self {
-			c.said = c.said || !c.silent
+			c.leftAt = e.now
 			e.silence(c)
 		}
 	case LogRead:

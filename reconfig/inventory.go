@@ -42,6 +42,9 @@ func (e *Engine) joined(ev NodeJoined) {
 	delete(e.failing, n.ID)
 	e.spoke(n.ID)
 	delete(e.spurned, n.ID)
+	if c := e.children[n.ID]; c != nil {
+		c.leftAt = 0
+	}
 	n.unban(e.state.Meta.Self) // it has just been heard here
 	if ev.Active && !n.Wanted && n.ID != e.state.Meta.Self && !e.mayBeBelow(n) {
 		n.Wanted = true

@@ -209,10 +209,21 @@ func (n *Node) holds(kind, name string) bool {
 }
 
 // closed reports whether a child is to be given nothing: drained by the
-// operator, or on its way back to being a leaf.
+// operator, on its way back to being a leaf, or about to stop.
 func (e *Engine) closed(id mib.NodeID) bool {
 	n := e.state.Nodes[id]
-	return id != e.state.Meta.Self && (n.Drained || n.Retiring)
+	return id != e.state.Meta.Self && (n.Drained || n.Retiring || e.goodbye(e.children[id]))
+}
+
+// farewell is for how long a child that has said that it stops is given
+// nothing, though it still answers: it works for a moment longer, so that no
+// slot stays empty until others have its nodes.
+const farewell = 10 * time.Second
+
+// goodbye reports whether a child has said that it stops, and has not joined
+// again since.
+func (e *Engine) goodbye(c *child) bool {
+	return c != nil && c.leftAt != 0 && e.now.Sub(c.leftAt) < farewell
 }
 
 // forming reports whether an ILM is being promoted.
@@ -311,7 +322,7 @@ func (e *Engine) ensureILMs() {
 				e.touch(k)
 			}
 		}
-		if !n.Retiring && !n.Drained && (c == nil || !c.silent) {
+		if !n.Retiring && !n.Drained && (c == nil || !c.silent && !e.goodbye(c)) {
 			active++
 		}
 	}

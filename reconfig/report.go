@@ -56,7 +56,7 @@ func (e *Engine) reported(ev ChildReported) {
 	c.probe, c.missed = 0, 0
 	r := ev.Report
 	if c.silent {
-		c.silent, c.said, c.full, c.announced = false, false, true, false
+		c.silent, c.full, c.announced = false, true, false
 		e.record(Entry{Kind: KindBack, Node: c.id, Seen: fmt.Sprintf("answers again after %v", e.now.Sub(c.silentAt).Round(time.Millisecond))})
 	}
 	if e.foreign(c, r.Fence) {

@@ -19,7 +19,7 @@ func (e *Engine) silence(c *child) {
 	}
 	e.adopt(c.id)
 	seen := fmt.Sprintf("%d probes unanswered", c.missed)
-	if c.said {
+	if c.leftAt == e.now {
 		seen = "it said that it stops"
 	}
 	e.record(Entry{Kind: KindLost, Node: c.id, Nodes: len(nodes), Seen: seen})
@@ -43,7 +43,7 @@ func (e *Engine) window() time.Duration {
 // those that have not answered their last probe and may be silent soon.
 func (e *Engine) hush() (all, quiet, waning int) {
 	for _, o := range e.children {
-		if o.self || !o.report.Active || o.silent && o.said { // who said that it stops tells nothing of the network
+		if o.self || !o.report.Active || e.goodbye(o) { // who said that it stops tells nothing of the network
 			continue
 		}
 		all++

@@ -93,7 +93,11 @@ func (tr *tree) checkWitnesses(t *testing.T, devices []*device) {
 			}
 		}
 	}
-	t.Logf("%d samples in the store, no slot of %d devices empty; %d slots of the %d restarted processes themselves", a.stored, len(devices), own, len(tr.members))
+	empty := 0
+	for _, d := range devices {
+		empty += len(a.gaps(a.id(d.name)))
+	}
+	t.Logf("%d samples in the store; %d slots of %d devices are empty, %d of the %d processes themselves", a.stored, empty, len(devices), own, len(tr.members))
 }
 
 // TestLiveRollingRestart: every process of a tree is restarted, ILMs after
@@ -239,4 +243,43 @@ func unpack(tb testing.TB, archive, dir string) {
 			tb.Fatal(err)
 		}
 	}
+}
+
+// TestLiveGoodbye: ILMs are stopped in good order without a drain. They work
+// for a moment after their goodbye, so that no slot of a device stays empty
+// until others have it, and what they log in that moment is read.
+func TestLiveGoodbye(t *testing.T) {
+	t.Parallel()
+	const times = 6
+	tr := plant(t, 6, time.Second, "tlm:ilms.min=3", "tlm:ilms.start=3", "tlm:mode=fixed")
+	devices := tr.devices(t, 12)
+	all := tr.everybody(devices)
+	tr.start()
+	eventually(t, patience, "the tree forms", tr.settled(all...))
+	for range times {
+		lists, err := tr.lists()
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := slices.MaxFunc(tr.ilms(), func(a, b string) int { return len(lists[a]) - len(lists[b]) })
+		began := time.Now()
+		tr.stop(name)
+		t.Logf("%s with %d nodes ended after %v", name, len(lists[name]), time.Since(began).Round(time.Millisecond))
+		eventually(t, patience, "the others have its nodes", func() string {
+			lists, err := tr.lists()
+			if err != nil {
+				return err.Error()
+			}
+			held := holders(lists)
+			for _, d := range devices {
+				if id := tr.mustName(d.name).id; len(held[id]) == 0 {
+					return fmt.Sprintf("%s is on nobody's list", d.name)
+				}
+			}
+			return ""
+		})
+		tr.start(name)
+		eventually(t, patience, "the tree settles", tr.settled(all...))
+	}
+	tr.checkWitnesses(t, devices)
 }
