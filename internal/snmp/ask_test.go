@@ -432,3 +432,44 @@ func TestHostileAgentsCostOnlyThemselves(t *testing.T) {
 		})
 	}
 }
+
+// One socket asks IPv4 and IPv6; a source is known whichever way it is written.
+func TestAskSpeaksBothFamilies(t *testing.T) {
+	p, err := NewPoller(PollerConfig{}, mustKeys(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	wg.Go(func() {
+		if err := p.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	if p.Addr().Addr().Is4() {
+		t.Skip("this machine has no IPv6")
+	}
+	r := newRecorder()
+	for _, at := range []string{"127.0.0.1:0", "[::1]:0"} {
+		s := mustOpen(t, at)
+		wg.Go(func() {
+			_ = s.Serve(ctx, func(b []byte, d Datagram, _ bool) {
+				var m Message
+				if m.Decode(b) == nil {
+					_ = s.Write(mustEncode(t, answer(&m, 1)), d.Source)
+				}
+			})
+		})
+		to := s.Addr()
+		p.Ask(to, queryOf(t, patience, someName), r)
+		if to.Addr().Is4() {
+			p.Ask(netip.AddrPortFrom(netip.AddrFrom16(to.Addr().As16()), to.Port()), queryOf(t, patience, someName), r)
+		}
+	}
+	for _, got := range r.await(t, 3) {
+		if got.err != nil {
+			t.Error(got.err)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package device
+
+import (
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"simone/internal/snmp"
+	"simone/mib"
+)
+
+// arrivals notes when queries were answered.
+type arrivals struct {
+	began time.Time
+	// mu guards the fields below.
+	mu   sync.Mutex
+	last map[netip.AddrPort]time.Duration // since began
+	left sync.WaitGroup
+}
+
+func (a *arrivals) Answered(to netip.AddrPort, r *mib.Response) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r.Err == nil {
+		a.last[to] = time.Since(a.began)
+	}
+	a.left.Done()
+}
+
+// A device that takes 900 ms, give or take 2, keeps nobody else waiting, not
+// even where the window has room for a single datagram.
+func TestSlowDeviceDelaysNobody(t *testing.T) {
+	slow := start(t, Config{Faults: Faults{Delay: 900 * time.Millisecond, Jitter: 2 * time.Millisecond}})
+	fast := start(t, Config{Listen: netip.MustParseAddrPort("0.0.0.0:0")})
+	keys, err := snmp.NewKeyring(snmp.Credential{Name: "v2c", Version: snmp.V2c, Community: "public"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, window := range []int{1, 4, 256} {
+		poller, err := snmp.NewPoller(snmp.PollerConfig{LocalAddress: netip.MustParseAddr("127.0.0.1"), Courtesy: snmp.Courtesy{Window: window}}, keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, poller.Run)
+		query, err := snmp.NewQuery(mib.Request{Credential: "v2c", Verb: mib.VerbGet, Timeout: patience, Vars: []mib.Variable{{Name: mib.MustOID("1.3.6.1.2.1.1.3.0")}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := &arrivals{began: time.Now(), last: make(map[netip.AddrPort]time.Duration)}
+		const others = 50
+		a.left.Add(1 + others)
+		poller.Together(func() {
+			poller.Ask(slow.Addr(), query, a)
+			at := netip.MustParseAddr("127.4.0.1")
+			for range others {
+				poller.Ask(netip.AddrPortFrom(at, fast.Addr().Port()), query, a)
+				at = at.Next()
+			}
+		})
+		a.left.Wait()
+		if len(a.last) != 1+others {
+			t.Errorf("window %d: %d answers, not %d", window, len(a.last), 1+others)
+		}
+		for to, took := range a.last {
+			if to != slow.Addr() && took >= a.last[slow.Addr()] {
+				t.Errorf("window %d: %v answered after %v, not before the slow one", window, to, took)
+			}
+		}
+	}
+}
