@@ -38,6 +38,9 @@ type Row struct {
 type Claim struct {
 	Text  string
 	Pairs [][2]string
+	// NotMore is that it has not more: what differs by chance alone is as
+	// claimed.
+	NotMore bool
 }
 
 // unsaid is the value of what the paper gives no number for.

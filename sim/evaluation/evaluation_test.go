@@ -100,11 +100,14 @@ func TestVerdicts(t *testing.T) {
 		row("thirty", 30, unsaid, ""),
 		row("missing", 40, 10, ""),
 		row("unsaid", 20, unsaid, ""),
+		row("unsaid and unclaimed", 20, unsaid, ""),
 	}, Claims: []Claim{
-		{"beyond chance", [][2]string{{"same", "twenty"}}},
-		{"in the mean", [][2]string{{"same", "thirty"}}},
-		{"wrong", [][2]string{{"same", "twenty"}, {"twenty", "thirty"}}},
-		{"open", [][2]string{{"same", "missing"}}},
+		{Text: "beyond chance", Pairs: [][2]string{{"same", "twenty"}}},
+		{Text: "in the mean", Pairs: [][2]string{{"same", "thirty"}}},
+		{Text: "wrong", Pairs: [][2]string{{"same", "twenty"}, {"twenty", "thirty"}}},
+		{Text: "open", Pairs: [][2]string{{"same", "missing"}}},
+		{Text: "not more but by chance", Pairs: [][2]string{{"thirty", "same"}}, NotMore: true},
+		{Text: "more", Pairs: [][2]string{{"unsaid", "same"}}, NotMore: true},
 	}}
 	j := Judge(e, results, 4)
 	var rows, claims []Verdict
@@ -114,10 +117,10 @@ func TestVerdicts(t *testing.T) {
 	for _, c := range j.Claims {
 		claims = append(claims, c.Verdict)
 	}
-	if want := []Verdict{Reproduced, TrendOnly, NotFound, NotFound, Reproduced, NotFound, Open, Open}; !slices.Equal(rows, want) {
+	if want := []Verdict{Reproduced, TrendOnly, NotFound, NotFound, Reproduced, NotFound, Open, NotFound, Open}; !slices.Equal(rows, want) {
 		t.Errorf("rows are judged %v, want %v", rows, want)
 	}
-	if want := []Verdict{Reproduced, TrendOnly, NotFound, Open}; !slices.Equal(claims, want) {
+	if want := []Verdict{Reproduced, TrendOnly, NotFound, Open, Reproduced, NotFound}; !slices.Equal(claims, want) {
 		t.Errorf("claims are judged %v, want %v", claims, want)
 	}
 }

@@ -3,6 +3,7 @@ package evaluation
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 var static = policy("static")
@@ -27,7 +28,7 @@ func table1() Exhibit {
 			{Label: "1-20-500, more merges", Scenario: with(thresholds(1, 20, 500)), Paper: 13.3, Versus: "static"},
 		},
 		Claims: []Claim{
-			{"with normal thresholds latency is lower than with any larger region", [][2]string{
+			{Text: "with normal thresholds latency is lower than with any larger region", Pairs: [][2]string{
 				{"0.1-20-500, normal", "0.1-10-500, more splits"}, {"0.1-20-500, normal", "0.1-20-50, more migrations"}, {"0.1-20-500, normal", "1-20-500, more merges"}}},
 		},
 	}
@@ -47,7 +48,7 @@ func figure4() Exhibit {
 			e.Rows = append(e.Rows,
 				Row{Label: name + "static", Point: s.name + " " + m.name, Series: "static", Scenario: with(static, size(s.leaves, s.ilms)), Key: m.key, Paper: unsaid},
 				Row{Label: name + "reconfigurable", Point: s.name + " " + m.name, Series: "reconfigurable", Scenario: with(size(s.leaves, s.ilms)), Key: m.key, Paper: unsaid})
-			e.Claims = append(e.Claims, Claim{fmt.Sprintf("the %s is lower at %s", m.name, s.name), [][2]string{{name + "reconfigurable", name + "static"}}})
+			e.Claims = append(e.Claims, Claim{Text: fmt.Sprintf("the %s is lower at %s", m.name, s.name), Pairs: [][2]string{{name + "reconfigurable", name + "static"}}})
 		}
 	}
 	return e
@@ -90,8 +91,10 @@ func figure5Split() Exhibit {
 	e.paperAt("20", 11.6)
 	e.paperAt("25", 15.8)
 	e.Claims = []Claim{
-		{"the optimum is in the middle", [][2]string{{"17.5", "5"}, {"17.5", "40"}}},
-		{"low thresholds exceed the static scheme", [][2]string{{"static", "5"}}},
+		{Text: "the optimum is in the middle", Pairs: [][2]string{{"17.5", "5"}, {"17.5", "40"}}},
+		{Text: "latency falls up to it", Pairs: falling("2.5", "5", "7.5", "10", "12.5", "15", "17.5"), NotMore: true},
+		{Text: "and rises beyond", Pairs: rising("17.5", "20", "25", "30", "40"), NotMore: true},
+		{Text: "low thresholds exceed the static scheme", Pairs: [][2]string{{"static", "5"}}},
 	}
 	return e
 }
@@ -106,8 +109,8 @@ func figure5Migrate() Exhibit {
 	e.curve("to an idle host", values, at)
 	e.curve("to the coldest", values, at, coldest)
 	e.Claims = []Claim{
-		{"large thresholds are better, to an idle host", [][2]string{{"to an idle host 500", "to an idle host 20"}}},
-		{"large thresholds are better, to the coldest", [][2]string{{"to the coldest 500", "to the coldest 20"}, {"to the coldest 500", "to the coldest 50"}}},
+		{Text: "large thresholds are better than the lowest", Pairs: [][2]string{{"to an idle host 500", "to an idle host 20"}, {"to the coldest 500", "to the coldest 20"}}},
+		{Text: "no threshold is better than 500", Pairs: append(e.versus("to an idle host 500", "to an idle"), e.versus("to the coldest 500", "to the coldest")...), NotMore: true},
 	}
 	return e
 }
@@ -118,7 +121,10 @@ func figure5Merge() Exhibit {
 		About: "Split 17.5, migrate 500. Low thresholds are recommended, above all with few ILMs: a merge frees a host and loads the others.",
 	}
 	e.curve("", []float64{0.1, 1, 3, 5, 6, 7, 8, 10}, func(v float64) change { return thresholds(v, 17.5, 500) })
-	e.Claims = []Claim{{"low thresholds are better", [][2]string{{"0.1", "10"}, {"0.1", "7"}}}}
+	e.Claims = []Claim{
+		{Text: "low thresholds are better", Pairs: [][2]string{{"0.1", "10"}, {"0.1", "7"}}},
+		{Text: "no threshold is better than the lowest", Pairs: e.versus("0.1", ""), NotMore: true},
+	}
 	return e
 }
 
@@ -130,10 +136,37 @@ func figure5Trigger() Exhibit {
 	e.curve("", []float64{25, 50, 100, 200, 500, 1000, 2000, 5000}, trigger)
 	e.withStatic()
 	e.Claims = []Claim{
-		{"the optimum is in the middle", [][2]string{{"100", "25"}, {"100", "5000"}}},
-		{"very frequent triggers are counterproductive", [][2]string{{"static", "25"}}},
+		{Text: "the optimum is in the middle", Pairs: [][2]string{{"100", "25"}, {"100", "5000"}}},
+		{Text: "latency falls up to it", Pairs: falling("25", "50", "100"), NotMore: true},
+		{Text: "and rises beyond", Pairs: rising("100", "200", "500", "1000", "2000", "5000"), NotMore: true},
+		{Text: "very frequent triggers are counterproductive", Pairs: [][2]string{{"static", "25"}}},
 	}
 	return e
+}
+
+// falling and rising are that a curve goes down, or up, from point to point.
+func falling(labels ...string) (pairs [][2]string) {
+	for i := range labels[1:] {
+		pairs = append(pairs, [2]string{labels[i+1], labels[i]})
+	}
+	return pairs
+}
+
+func rising(labels ...string) (pairs [][2]string) {
+	for i := range labels[1:] {
+		pairs = append(pairs, [2]string{labels[i], labels[i+1]})
+	}
+	return pairs
+}
+
+// versus pairs one row with all others of the exhibit that begin alike.
+func (e *Exhibit) versus(label, prefix string) (pairs [][2]string) {
+	for _, r := range e.Rows {
+		if r.Label != label && strings.HasPrefix(r.Label, prefix) {
+			pairs = append(pairs, [2]string{label, r.Label})
+		}
+	}
+	return pairs
 }
 
 // zones are figure 6's schemes.
@@ -153,8 +186,8 @@ func zones(papers [4]float64) (rows []Row) {
 
 func zoneClaims() []Claim {
 	return []Claim{
-		{"every reconfigurable scheme has less than the static one", [][2]string{{"low", "static"}, {"medium", "static"}, {"high", "static"}}},
-		{"medium thresholds have least", [][2]string{{"medium", "low"}, {"medium", "high"}}},
+		{Text: "every reconfigurable scheme has less than the static one", Pairs: [][2]string{{"low", "static"}, {"medium", "static"}, {"high", "static"}}},
+		{Text: "medium thresholds have least", Pairs: [][2]string{{"medium", "low"}, {"medium", "high"}}},
 	}
 }
 
@@ -187,7 +220,7 @@ func history() Exhibit {
 		e.Rows = append(e.Rows,
 			Row{Label: current, Scenario: with(split(z.at)), Paper: z.current},
 			Row{Label: past, Scenario: with(split(z.at), weighted), Paper: z.past, Versus: current})
-		e.Claims = append(e.Claims, Claim{"weighted is better at the " + z.name + " threshold", [][2]string{{past, current}}})
+		e.Claims = append(e.Claims, Claim{Text: "weighted is better at the " + z.name + " threshold", Pairs: [][2]string{{past, current}}})
 	}
 	return e
 }
@@ -211,10 +244,17 @@ func fanIn() Exhibit {
 		}
 		return pairs
 	}
+	var all []string
+	for _, r := range e.Rows {
+		if name, ok := strings.CutSuffix(r.Label, " static"); ok {
+			all = append(all, name)
+		}
+	}
 	e.Claims = []Claim{
-		{"at fan-in 128 the reconfigurable scheme has less", below("256/2", "512/4", "1024/8", "2048/16")},
-		{"at fan-in 256 too", below("512/2", "1024/4", "2048/8")},
-		{"at fan-in 8 static has slightly less", [][2]string{{"512/64 static", "512/64 reconfigurable"}, {"256/32 static", "256/32 reconfigurable"}}},
+		{Text: "at fan-in 128 the reconfigurable scheme has less", Pairs: below("256/2", "512/4", "1024/8", "2048/16")},
+		{Text: "at fan-in 256 too", Pairs: below("512/2", "1024/4", "2048/8")},
+		{Text: "at fan-in 8 static has slightly less", Pairs: [][2]string{{"512/64 static", "512/64 reconfigurable"}, {"256/32 static", "256/32 reconfigurable"}}},
+		{Text: "nowhere has the reconfigurable scheme more", Pairs: below(all...), NotMore: true},
 	}
 	return e
 }

@@ -49,10 +49,11 @@ func (r *Report) Conclusion() string {
 
 // reading says how to read the report.
 const reading = `Values are means over %d seeds with 95 %% intervals. The paper gives none, so a value is
-reproduced if it is within 10 %% of the paper's or the paper's is within our interval; the trend
-alone is there if it lies on the same side of what it is compared with. A claim is reproduced if
-it holds seed by seed beyond chance (paired 95 %% interval), and a trend only if it holds in the
-mean. Points for which the paper gives no number have the verdict of the claims about them.`
+reproduced if it is within 10 %% of the paper's, or within 20 %% and our interval has room for the
+paper's; the trend alone is there if it lies on the same side of what it is compared with. A claim
+is reproduced if it holds seed by seed beyond chance (paired 95 %% interval), and a trend only if it
+holds in the mean. Points for which the paper gives no number have the verdict of the worst of the
+comparisons in which claims name them.`
 
 // Reading is that for this report.
 func (r *Report) Reading() string { return fmt.Sprintf(reading, r.Seeds) }

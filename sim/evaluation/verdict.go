@@ -23,7 +23,7 @@ func (v Verdict) String() string {
 }
 
 // tolerance is by how much of it a value may differ from the paper's, which
-// has no intervals, if our own interval is not wider.
+// has no intervals; by up to twice that if our own interval is as wide.
 const tolerance = 0.1
 
 // Judged is an exhibit with what was simulated for it.
@@ -40,10 +40,12 @@ type JudgedRow struct {
 	Verdict Verdict
 }
 
-// JudgedClaim is a claim with its verdict.
+// JudgedClaim is a claim with the verdicts on its pairs, of which the worst
+// is that on the claim.
 type JudgedClaim struct {
 	Claim
 	Verdict Verdict
+	ByPair  []Verdict
 }
 
 // Judge looks an exhibit's scenarios up.
@@ -53,7 +55,7 @@ func Judge(e Exhibit, results *sim.Results, seeds int) Judged {
 		j.Rows = append(j.Rows, JudgedRow{Row: r, Summary: results.Summary(&r.Scenario, seeds)})
 	}
 	for _, c := range e.Claims {
-		j.Claims = append(j.Claims, JudgedClaim{c, j.holds(c)})
+		j.Claims = append(j.Claims, j.judgeClaim(c))
 	}
 	for i := range j.Rows {
 		r := &j.Rows[i]
@@ -80,21 +82,23 @@ func (j *Judged) row(label string) *JudgedRow {
 }
 
 // verdict compares a row with the paper's value, or where there is none
-// takes the worst of the claims that it has a part in.
+// takes the worst of the comparisons that it has a part in.
 func (j *Judged) verdict(r *JudgedRow) (v Verdict) {
 	if r.Summary == nil {
 		return Open
 	}
 	if math.IsNaN(r.Paper) {
 		for _, c := range j.Claims {
-			if slices.ContainsFunc(c.Pairs, func(p [2]string) bool { return p[0] == r.Label || p[1] == r.Label }) {
-				v = max(v, c.Verdict)
+			for i, pair := range c.Pairs {
+				if pair[0] == r.Label || pair[1] == r.Label {
+					v = max(v, c.ByPair[i])
+				}
 			}
 		}
 		return v
 	}
 	e := r.Summary.Estimate(j.Key(r))
-	if off := math.Abs(e.Mean - r.Paper); off <= tolerance*r.Paper || off <= e.CI {
+	if off := math.Abs(e.Mean - r.Paper); off <= tolerance*r.Paper || off <= min(e.CI, 2*tolerance*r.Paper) {
 		return Reproduced
 	}
 	if than := j.row(r.Versus); than != nil {
@@ -106,28 +110,37 @@ func (j *Judged) verdict(r *JudgedRow) (v Verdict) {
 	return NotFound
 }
 
-// holds compares pair by pair, seed by seed: common random numbers make the
-// differences much surer than the values.
-func (j *Judged) holds(c Claim) Verdict {
-	v := Reproduced
+func (j *Judged) judgeClaim(c Claim) JudgedClaim {
+	judged := JudgedClaim{Claim: c, Verdict: Reproduced}
 	for _, pair := range c.Pairs {
-		less, more := j.row(pair[0]), j.row(pair[1])
-		if less == nil || more == nil {
-			return Open
-		}
-		a, b := less.Summary.Values(j.Key(less)), more.Summary.Values(j.Key(more))
-		n := min(len(a), len(b))
-		diff := make([]float64, n)
-		for i := range n {
-			diff[i] = a[i] - b[i]
-		}
-		switch m, half := sim.Interval95(diff); {
-		case m+half < 0:
-		case m < 0:
-			v = max(v, TrendOnly)
-		default:
-			v = max(v, NotFound)
+		v := j.compare(pair[0], pair[1], c.NotMore)
+		judged.ByPair = append(judged.ByPair, v)
+		if v == Open || judged.Verdict == Open {
+			judged.Verdict = Open
+		} else {
+			judged.Verdict = max(judged.Verdict, v)
 		}
 	}
-	return v
+	return judged
+}
+
+// compare goes seed by seed: common random numbers make the differences much
+// surer than the values.
+func (j *Judged) compare(less, more string, notMore bool) Verdict {
+	a, b := j.row(less), j.row(more)
+	if a == nil || b == nil {
+		return Open
+	}
+	x, y := a.Summary.Values(j.Key(a)), b.Summary.Values(j.Key(b))
+	diff := make([]float64, min(len(x), len(y)))
+	for i := range diff {
+		diff[i] = x[i] - y[i]
+	}
+	switch m, half := sim.Interval95(diff); {
+	case m+half < 0, notMore && m-half <= 0:
+		return Reproduced
+	case m < 0:
+		return TrendOnly
+	}
+	return NotFound
 }
