@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"time"
 
+	"simone/manager"
 	"simone/mib"
+	"simone/reconfig"
 )
 
 // Standing is what a TLM is among those that share a store, as far as it
@@ -50,4 +52,12 @@ func (m *Manager) alone() Standing {
 	return Standing{
 		State: mib.Leading, Leader: Peer{m.node.Name(), m.node.Identity().Address}, For: m.clock.Now().Sub(m.began),
 	}
+}
+
+// TellLead puts into the event table, and into the log, that this TLM leads,
+// and after what.
+func (m *Manager) TellLead(what string) {
+	e := reconfig.Entry{At: m.clock.Now(), Kind: reconfig.KindLead, Node: selfID, Seen: fmt.Sprintf("%s at %s %s", m.node.Name(), m.node.Identity().Address, what)}
+	m.log.Info(manager.Sentence(e))
+	m.tell(e)
 }

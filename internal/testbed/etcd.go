@@ -4,7 +4,7 @@ package testbed
 
 import (
 	"bytes"
-	"fmt"
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -24,6 +24,7 @@ type Etcd struct {
 	peer string
 	// Endpoint is where clients find it, host:port.
 	Endpoint string
+	secure   *Keys // nil: it talks to everybody in the clear
 
 	cmd  *exec.Cmd
 	log  lockedBuffer
@@ -51,10 +52,15 @@ func (l *lockedBuffer) String() string {
 
 // StartEtcd runs an etcd until the end of the test. Without one installed the
 // test is skipped, but not in CI.
-func StartEtcd(tb testing.TB) *Etcd {
+func StartEtcd(tb testing.TB) *Etcd { return startEtcd(tb, nil) }
+
+// StartSecureEtcd runs an etcd that wants to see a certificate.
+func StartSecureEtcd(tb testing.TB, keys *Keys) *Etcd { return startEtcd(tb, keys) }
+
+func startEtcd(tb testing.TB, keys *Keys) *Etcd {
 	tb.Helper()
 	needEtcd(tb)
-	e := &Etcd{tb: tb, dir: tb.TempDir(), Endpoint: freeTCP(tb), peer: freeTCP(tb)}
+	e := &Etcd{tb: tb, dir: tb.TempDir(), secure: keys, Endpoint: freeTCP(tb), peer: freeTCP(tb)}
 	e.Start()
 	tb.Cleanup(func() {
 		e.Kill()
@@ -90,6 +96,12 @@ func freeTCP(tb testing.TB) string {
 // Start starts it, again if need be, and waits until it answers.
 func (e *Etcd) Start(args ...string) {
 	e.tb.Helper()
+	if k := e.secure; k != nil { // of what is said twice the last counts
+		args = append([]string{
+			"--listen-client-urls", e.url(), "--advertise-client-urls", e.url(),
+			"--cert-file", k.Cert, "--key-file", k.Key, "--trusted-ca-file", k.CA, "--client-cert-auth",
+		}, args...)
+	}
 	e.cmd = etcdCommand(e.dir, e.Endpoint, e.peer, args...)
 	e.cmd.Stdout, e.cmd.Stderr = &e.log, &e.log
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -106,7 +118,8 @@ func (e *Etcd) Start(args ...string) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for began := time.Now(); ; {
-		if e.healthy() {
+		ill := e.ill()
+		if ill == nil {
 			return
 		}
 		select {
@@ -115,7 +128,7 @@ func (e *Etcd) Start(args ...string) {
 		case <-tick.C:
 		}
 		if time.Since(began) > limit {
-			e.tb.Fatalf("etcd does not answer within %v:\n%s", limit, e.log.String())
+			e.tb.Fatalf("etcd does not answer within %v: %v\n%s", limit, ill, e.log.String())
 		}
 	}
 }
@@ -133,14 +146,33 @@ func etcdCommand(dir, endpoint, peer string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func (e *Etcd) healthy() bool {
+func (e *Etcd) url() string {
+	if e.secure != nil {
+		return "https://" + e.Endpoint
+	}
+	return "http://" + e.Endpoint
+}
+
+// get reads a page of it.
+func (e *Etcd) get(path string) (*http.Response, error) {
 	client := http.Client{Timeout: time.Second}
-	answer, err := client.Get(fmt.Sprintf("http://%s/health", e.Endpoint))
+	if e.secure != nil {
+		client.Transport = &http.Transport{TLSClientConfig: e.secure.Config(e.tb)}
+	}
+	return client.Get(e.url() + path)
+}
+
+// ill is why it cannot be used yet.
+func (e *Etcd) ill() error {
+	answer, err := e.get("/health")
 	if err != nil {
-		return false
+		return err
 	}
 	_ = answer.Body.Close()
-	return answer.StatusCode == http.StatusOK
+	if answer.StatusCode != http.StatusOK {
+		return errors.New(answer.Status)
+	}
+	return nil
 }
 
 // Kill ends it without warning, and waits until it is gone.

@@ -25,7 +25,11 @@ func TestLiveStandby(t *testing.T) {
 	t.Parallel()
 	const poll = time.Second
 	e := StartEtcd(t)
-	tr := plant(t, 6, poll, "tlm:ilms.min=2", "tlm:policy=paper")
+	nodes := 6
+	if *takeoversFlag > 2 { // to measure
+		nodes = 12
+	}
+	tr := plant(t, nodes, poll, "tlm:ilms.min=2", "tlm:policy=paper")
 	devices := tr.devices(t, 6)
 	tr.share(t, e)
 	all := tr.everybody(devices)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -156,7 +157,7 @@ func (t *Top) reign(ctx context.Context, store *etcd.Store, began time.Time) err
 	if err != nil {
 		return err
 	}
-	log.Info("this manager leads", "ready", time.Since(began).Round(time.Millisecond))
+	m.TellLead(fmt.Sprintf("leads, ready after %v", time.Since(began).Round(time.Millisecond)))
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var beside sync.WaitGroup
@@ -178,12 +179,18 @@ func (t *Top) reign(ctx context.Context, store *etcd.Store, began time.Time) err
 // again after it was lost, and nobody has led meanwhile, the engine goes on at
 // once.
 func (s *seat) watch(ctx context.Context, store *etcd.Store, m *tlm.Manager) {
+	suspended := time.Time{} // since when; zero: it is not
 	for {
 		now, changed := s.member.Standing()
-		switch {
-		case now.Leading:
+		switch held := store.Held() == nil; {
+		case held && !suspended.IsZero():
 			m.Conductor().Poke()
-		case now.Leader != (etcd.Who{}) && tlm.Peer(now.Leader) != s.self:
+			m.TellLead(fmt.Sprintf("goes on, suspended for %v", time.Since(suspended).Round(time.Millisecond)))
+			suspended = time.Time{}
+		case !held && suspended.IsZero():
+			suspended = time.Now()
+		}
+		if !now.Leading && now.Leader != (etcd.Who{}) && tlm.Peer(now.Leader) != s.self {
 			return
 		}
 		select {

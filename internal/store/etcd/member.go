@@ -37,6 +37,7 @@ type Who struct {
 // Standing is how things are among the managers, as far as this one has heard.
 type Standing struct {
 	Leading bool  // this one leads
+	Expired bool  // it does, but its lease was over by its own clock when that was last looked at
 	Leader  Who   // who leads; zero: nobody that is known
 	Others  []Who // who would follow, in this order; the leader and this one are not among them
 	Trouble string
@@ -72,19 +73,33 @@ func New(cfg Config) (*Member, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	client, err := cfg.dial()
-	if err != nil {
-		return nil, err
-	}
-	return &Member{
-		cfg: cfg, client: client, log: cfg.Logger, changed: make(chan struct{}), standing: Standing{Since: time.Now()},
+	m := &Member{
+		cfg: cfg, log: cfg.Logger, changed: make(chan struct{}), standing: Standing{Since: time.Now()},
 		history: &history{dir: cfg.History, limits: cfg.Limits.Limits, log: cfg.Logger},
-	}, nil
+	}
+	if cfg.User == "" {
+		if err := m.connect(); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// connect makes the client. With a user it logs in, for which etcd must be
+// there; that is left to Run.
+func (m *Member) connect() (err error) {
+	if m.client == nil {
+		m.client, err = m.cfg.dial()
+	}
+	return err
 }
 
 // Close ends the connection. Run must have returned.
 func (m *Member) Close() error {
-	err := m.client.Close()
+	var err error
+	if m.client != nil {
+		err = m.client.Close()
+	}
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
@@ -140,12 +155,18 @@ const (
 // have stopped before.
 func (m *Member) Run(ctx context.Context) error {
 	var follower sync.WaitGroup
-	follower.Go(func() { m.follow(ctx) })
 	defer follower.Wait()
-	pause := minPause
+	pause, following := minPause, false
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := m.stand(ctx)
+		err := m.connect()
+		if err == nil {
+			if !following {
+				following = true
+				follower.Go(func() { m.follow(ctx) })
+			}
+			err = m.stand(ctx)
+		}
 		if ctx.Err() != nil {
 			break
 		}
@@ -200,7 +221,7 @@ func (m *Member) lose(why error) {
 	defer m.mu.Unlock()
 	m.candidate, m.until = candidate{}, time.Time{}
 	m.set(func(s *Standing) {
-		s.Leading = false
+		s.Leading, s.Expired = false, false
 		if s.Leader == m.who() {
 			s.Leader = Who{}
 		}
@@ -286,34 +307,6 @@ func (m *Member) stand(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// renew keeps the lease alive until it is lost, or ctx ends.
-func (m *Member) renew(ctx context.Context, lease clientv3.LeaseID, ttl time.Duration) error {
-	ticker := time.NewTicker(ttl / 4)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-ticker.C:
-		}
-		sent := time.Now()
-		once, cancel := context.WithTimeout(ctx, ttl/3)
-		kept, err := m.client.KeepAliveOnce(once, lease)
-		cancel()
-		switch {
-		case err == nil:
-			m.mu.Lock()
-			m.until = sent.Add(time.Duration(kept.TTL) * time.Second)
-			m.trouble(nil)
-			m.mu.Unlock()
-		case errors.Is(err, rpctypes.ErrLeaseNotFound):
-			return err
-		case ctx.Err() == nil:
-			m.noteTrouble(fmt.Errorf("renew the lease: %w", err))
-		}
-	}
-}
-
 // watch follows who leads, until this manager's key is gone, or ctx ends.
 func (m *Member) watch(ctx context.Context, own string) error {
 	prefix := m.cfg.Prefix + "/leader/"
@@ -396,8 +389,12 @@ func within[T any](ctx context.Context, f func(context.Context) (T, error)) (T, 
 }
 
 // Read takes a picture of what is in the store now, whoever leads: for those
-// who only want to look. There are no samples in it.
+// who only want to look. There are no samples in it. It is not for members
+// that run.
 func (m *Member) Read(ctx context.Context) (*store.Memory, error) {
+	if err := m.connect(); err != nil {
+		return nil, err
+	}
 	r := &reading{client: m.client}
 	k := keys(m.cfg.Prefix)
 	if _, _, err := r.format(ctx, k); err != nil {

@@ -49,7 +49,7 @@ func start(tb testing.TB, cfg etcd.Config) runningMember {
 // eventually waits until ok.
 func eventually(tb testing.TB, what string, ok func() bool) time.Duration {
 	tb.Helper()
-	const limit = 20 * time.Second
+	const limit = 40 * time.Second
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	began := time.Now()
