@@ -100,6 +100,7 @@ func (e *Etcd) Start(args ...string) {
 		args = append([]string{
 			"--listen-client-urls", e.url(), "--advertise-client-urls", e.url(),
 			"--cert-file", k.Cert, "--key-file", k.Key, "--trusted-ca-file", k.CA, "--client-cert-auth",
+			"--bcrypt-cost", "4", // passwords are to be checked in no time
 		}, args...)
 	}
 	e.cmd = etcdCommand(e.dir, e.Endpoint, e.peer, args...)

@@ -257,7 +257,7 @@ func (m *Member) follow(ctx context.Context) {
 	if m.history.dir == "" {
 		return
 	}
-	failing := false
+	failing, pause := false, minPause
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := m.followOnce(ctx)
@@ -268,9 +268,15 @@ func (m *Member) follow(ctx context.Context) {
 			m.log.Warn("the history of samples cannot be kept up to date; trying again", "err", err)
 		}
 		failing = err != nil && time.Since(began) < maxPause
+		if !failing {
+			pause = minPause
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(minPause):
+		case <-time.After(pause):
+		}
+		if failing {
+			pause = min(2*pause, maxPause)
 		}
 	}
 }
@@ -283,7 +289,7 @@ func unreachable(err error) bool {
 // followOnce reads the journal from where the history ends, and what comes.
 func (m *Member) followOnce(ctx context.Context) error {
 	k := keys(m.cfg.Prefix)
-	r := &reading{client: m.client}
+	r := &reading{client: m.etcd()}
 	f, _, err := r.format(ctx, k)
 	if err != nil {
 		return err
@@ -322,9 +328,9 @@ func (m *Member) followOnce(ctx context.Context) error {
 func (m *Member) followLive(ctx context.Context, k keys, revision int64) error {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	watch := m.client.Watch(ctx, k.journal(), clientv3.WithPrefix(), clientv3.WithRev(revision+1), clientv3.WithFilterDelete())
+	watch := m.etcd().Watch(ctx, k.journal(), clientv3.WithPrefix(), clientv3.WithRev(revision+1), clientv3.WithFilterDelete())
 	for {
-		batch, err := gather(ctx, m.client, k, watch)
+		batch, err := gather(ctx, m.etcd(), k, watch)
 		if err := errors.Join(m.history.take(batch), err); err != nil {
 			return err
 		}

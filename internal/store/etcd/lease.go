@@ -36,8 +36,12 @@ func (m *Member) renew(ctx context.Context, lease clientv3.LeaseID, ttl time.Dur
 		case ctx.Err() == nil:
 			m.mu.Lock()
 			m.trouble(fmt.Errorf("renew the lease: %w", err))
-			m.expired(!time.Now().Before(m.until))
+			over := !time.Now().Before(m.until)
+			m.expired(over)
 			m.mu.Unlock()
+			if over && m.cfg.User != "" { // it may be the login
+				return err
+			}
 		}
 	}
 }
@@ -60,9 +64,6 @@ type renewer struct {
 	stream etcdserverpb.Lease_LeaseKeepAliveClient // nil: none
 	cancel context.CancelFunc                      // of the stream
 }
-
-// loginTimeout is how long it may take to open a stream with a user.
-const loginTimeout = 10 * time.Second
 
 // once renews the lease: sent is when it was asked for, left how long the
 // lease lives from then on at least.
@@ -95,15 +96,11 @@ func (r *renewer) once(ctx context.Context) (sent time.Time, left time.Duration,
 
 // open opens the stream.
 func (r *renewer) open(ctx context.Context) error {
-	limit := r.patience
-	if r.m.cfg.User != "" {
-		limit = max(limit, loginTimeout)
-	}
 	var lasting context.Context
 	lasting, r.cancel = context.WithCancel(clientv3.WithRequireLeader(ctx))
-	over := time.AfterFunc(limit, r.cancel)
+	over := time.AfterFunc(r.patience, r.cancel)
 	defer over.Stop()
-	stream, err := etcdserverpb.NewLeaseClient(r.m.client.ActiveConnection()).LeaseKeepAlive(lasting)
+	stream, err := etcdserverpb.NewLeaseClient(r.m.etcd().ActiveConnection()).LeaseKeepAlive(lasting)
 	if err != nil {
 		return r.why(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -48,7 +49,7 @@ type Standing struct {
 // call Run. All methods are safe for concurrent use.
 type Member struct {
 	cfg     Config
-	client  *clientv3.Client
+	client  atomic.Pointer[clientv3.Client] // nil before the first connection
 	log     *slog.Logger
 	history *history
 
@@ -85,20 +86,28 @@ func New(cfg Config) (*Member, error) {
 	return m, nil
 }
 
-// connect makes the client. With a user it logs in, for which etcd must be
-// there; that is left to Run.
-func (m *Member) connect() (err error) {
-	if m.client == nil {
-		m.client, err = m.cfg.dial()
+// connect makes a client. With a user it logs in, for which etcd must be there;
+// that is left to Run.
+func (m *Member) connect() error {
+	client, err := m.cfg.dial()
+	if err != nil {
+		return err
 	}
-	return err
+	if old := m.client.Swap(client); old != nil {
+		_ = old.Close() // what is under way on it fails
+	}
+	return nil
 }
+
+// etcd is the present client. It may be closed at any time, and another take
+// its place.
+func (m *Member) etcd() *clientv3.Client { return m.client.Load() }
 
 // Close ends the connection. Run must have returned.
 func (m *Member) Close() error {
 	var err error
-	if m.client != nil {
-		err = m.client.Close()
+	if client := m.etcd(); client != nil {
+		err = client.Close()
 	}
 	if errors.Is(err, context.Canceled) {
 		err = nil
@@ -156,10 +165,13 @@ const (
 func (m *Member) Run(ctx context.Context) error {
 	var follower sync.WaitGroup
 	defer follower.Wait()
-	pause, following := minPause, false
+	pause, following, anew := minPause, false, false
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := m.connect()
+		var err error
+		if m.etcd() == nil || anew {
+			err = m.connect()
+		}
 		if err == nil {
 			if !following {
 				following = true
@@ -171,6 +183,9 @@ func (m *Member) Run(ctx context.Context) error {
 			break
 		}
 		m.lose(err)
+		// A client whose login etcd has forgotten, as after a restart, may
+		// never find its way again (3.7 at an etcd 3.4).
+		anew = m.cfg.User != "" && !errors.Is(err, rpctypes.ErrLeaseNotFound)
 		if time.Since(began) > maxPause {
 			pause = minPause
 		}
@@ -196,7 +211,7 @@ func (m *Member) resign(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if _, err := m.client.Revoke(ctx, lease); err != nil {
+	if _, err := m.etcd().Revoke(ctx, lease); err != nil {
 		m.log.Info("the lease could not be given back: another one leads when it has run out", "err", err)
 	}
 }
@@ -212,7 +227,7 @@ func (m *Member) Yield(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	_, _ = m.client.Revoke(ctx, lease) // or it runs out
+	_, _ = m.etcd().Revoke(ctx, lease) // or it runs out
 }
 
 // lose notes that this manager is no candidate any more.
@@ -277,7 +292,7 @@ const requestTimeout = 2 * time.Second
 func (m *Member) stand(ctx context.Context) error {
 	sent := time.Now()
 	granted, err := within(ctx, func(ctx context.Context) (*clientv3.LeaseGrantResponse, error) {
-		return m.client.Grant(ctx, int64(m.cfg.TTL/time.Second))
+		return m.etcd().Grant(ctx, int64(m.cfg.TTL/time.Second))
 	})
 	if err != nil {
 		return fmt.Errorf("take a lease: %w", err)
@@ -288,7 +303,7 @@ func (m *Member) stand(ctx context.Context) error {
 	}
 	key := fmt.Sprintf("%s/leader/%016x", m.cfg.Prefix, uint64(granted.ID))
 	put, err := within(ctx, func(ctx context.Context) (*clientv3.PutResponse, error) {
-		return m.client.Put(ctx, key, string(value), clientv3.WithLease(granted.ID))
+		return m.etcd().Put(ctx, key, string(value), clientv3.WithLease(granted.ID))
 	})
 	if err != nil { // the lease ends by itself, and the key with it
 		return fmt.Errorf("become a candidate: %w", err)
@@ -340,7 +355,7 @@ func (m *Member) next(ctx context.Context, prefix string, revision int64) {
 	look := time.NewTimer(10 * m.cfg.TTL)
 	defer look.Stop()
 	select {
-	case <-m.client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(revision+1)):
+	case <-m.etcd().Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(revision+1)):
 	case <-look.C:
 	case <-ctx.Done():
 	}
@@ -349,7 +364,7 @@ func (m *Member) next(ctx context.Context, prefix string, revision int64) {
 // look reads who leads.
 func (m *Member) look(ctx context.Context, prefix, own string) (revision int64, err error) {
 	got, err := within(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) {
-		return m.client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend))
+		return m.etcd().Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend))
 	})
 	if err != nil {
 		return 0, fmt.Errorf("read who leads: %w", err)
@@ -392,10 +407,12 @@ func within[T any](ctx context.Context, f func(context.Context) (T, error)) (T, 
 // who only want to look. There are no samples in it. It is not for members
 // that run.
 func (m *Member) Read(ctx context.Context) (*store.Memory, error) {
-	if err := m.connect(); err != nil {
-		return nil, err
+	if m.etcd() == nil {
+		if err := m.connect(); err != nil {
+			return nil, err
+		}
 	}
-	r := &reading{client: m.client}
+	r := &reading{client: m.etcd()}
 	k := keys(m.cfg.Prefix)
 	if _, _, err := r.format(ctx, k); err != nil {
 		return nil, err

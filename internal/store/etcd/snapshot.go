@@ -186,7 +186,7 @@ func (s *Store) trim(ctx context.Context) error {
 		return nil
 	}
 	_, err = within(ctx, func(ctx context.Context) (*clientv3.CompactResponse, error) {
-		return s.m.client.Compact(ctx, oldest.revision)
+		return s.m.etcd().Compact(ctx, oldest.revision)
 	})
 	if errors.Is(err, errCompacted) { // by somebody else, further on
 		return nil

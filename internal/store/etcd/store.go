@@ -92,7 +92,7 @@ const awaitHistory = 500 * time.Millisecond
 
 // read takes the picture of what is there, and lays out what is empty.
 func (s *Store) read(ctx context.Context) error {
-	r := &reading{client: s.m.client}
+	r := &reading{client: s.m.etcd()}
 	f, modified, err := r.format(ctx, s.keys)
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ var errConditions = errors.New("the conditions do not hold any more")
 func (m *Member) commit(ctx context.Context, as candidate, more []clientv3.Cmp, ops ...clientv3.Op) (revision int64, err error) {
 	conditions := append([]clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(as.key), "=", as.created)}, more...)
 	done, err := within(ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
-		return m.client.Txn(ctx).If(conditions...).Then(ops...).Commit()
+		return m.etcd().Txn(ctx).If(conditions...).Then(ops...).Commit()
 	})
 	if err != nil {
 		return 0, err
@@ -233,7 +233,7 @@ func (s *Store) ready(ctx context.Context) error {
 	}
 	// Since the last write that is known another one may have led, or a write
 	// of this one's may have happened all the same.
-	r := &reading{client: s.m.client}
+	r := &reading{client: s.m.etcd()}
 	_, modified, err := r.one(ctx, s.tail.key)
 	if err != nil {
 		return err
