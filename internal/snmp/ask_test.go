@@ -193,6 +193,44 @@ func TestAskIsKindToAnAddress(t *testing.T) {
 	}
 }
 
+// Who is asked more than it answers costs bounded memory, and is asked no more
+// at a time than is kind all the same.
+func TestAskShedsWhatAnAgentHasNoTimeFor(t *testing.T) {
+	questions := make(chan *Message, 100)
+	var from Datagram
+	a := newFakeAgent(t, func(a *fakeAgent, _ int, m *Message, d Datagram) {
+		from = d
+		questions <- m
+	})
+	p := startCourteous(t, Courtesy{})
+	r := newRecorder()
+	q := queryOf(t, patience, someName)
+	const more = 5
+	for range 1 + maxLine + more {
+		p.Ask(a.Addr(), q, r)
+	}
+	for _, got := range r.await(t, more) {
+		if !errors.Is(got.err, ErrBusy) {
+			t.Errorf("%+v", got)
+		}
+	}
+	for range 1 + maxLine {
+		m := <-questions
+		if len(questions) > 0 {
+			t.Fatal("two are on their way at a time")
+		}
+		a.send(answer(m, 1), from.Source)
+	}
+	for _, got := range r.await(t, 1+maxLine)[more:] {
+		if got.err != nil {
+			t.Error(got.err)
+		}
+	}
+	if s := p.Stats(); s.Shed != more || s.Failed != more || s.Outstanding != 0 || s.Waiting != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestAskKeepsTheGap(t *testing.T) {
 	const gap = 30 * time.Millisecond
 	var mu sync.Mutex

@@ -50,6 +50,7 @@ type PollerStats struct {
 	Outstanding int    // requests on their way now
 	Waiting     int    // queries that wait for their turn
 	Spared      uint64 // queries to agents that rest, of those that TimedOut
+	Shed        uint64 // queries to agents that are asked more than they answer, of those that Failed
 
 	// Of SNMPv3:
 	Discoveries uint64 // datagrams sent to find out an engine's id

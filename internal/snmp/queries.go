@@ -27,8 +27,12 @@ type Courtesy struct {
 	Window int
 }
 
-// ErrBusy says that more requests are on their way than can be told apart.
+// ErrBusy says that a request was not sent, as too many are on their way, or
+// wait for the same agent: it is asked more than it answers.
 var ErrBusy = errors.New("too many requests are on their way")
+
+// maxLine is how many queries wait for the same agent at most.
+const maxLine = 32
 
 // ErrResting says that a query was not put, as the agent has not answered the
 // ones before. It comes with mib.ErrTimeout.
@@ -116,13 +120,18 @@ func newQueries(c Courtesy) queries {
 func (q *queries) enter(p *Poller, w pending, now time.Time) {
 	q.out++
 	w.agent = p.agent(w.to, now)
-	if w.agent.out >= q.courtesy.Concurrency {
+	switch a := w.agent; {
+	case a.out < q.courtesy.Concurrency:
+		a.out++
+		q.launch(p, w, now)
+	case a.line.size() < maxLine:
 		q.waiting++
-		w.agent.line.push(w)
-		return
+		a.line.push(w)
+	default:
+		p.stats.Shed++
+		a.out++ // until it has been told
+		p.endSoon(q.request(p, w), fmt.Errorf("ask %v: %w", w.to, ErrBusy))
 	}
-	w.agent.out++
-	q.launch(p, w, now)
 }
 
 // launch sends a query whose turn with the agent has come as soon as the
@@ -191,7 +200,7 @@ func (q *queries) end(p *Poller, r *request, response *mib.Response) {
 		rest := r.Timeout << min(a.silent-1, 20)
 		a.rests = p.now().Add(min(rest, q.courtesy.Rest))
 	}
-	if a.line.size() > 0 && !p.closed {
+	if a.line.size() > 0 && a.out < q.courtesy.Concurrency && !p.closed {
 		q.waiting--
 		a.out++
 		q.launch(p, a.line.pop(), p.now())
