@@ -48,25 +48,29 @@ type backups struct {
 }
 
 // OfferBackups binds the socket; Run serves it.
-func (c *Chassis) OfferBackups(dir string, archive Archive) error {
-	b := &backups{path: filepath.Join(dir, BackupSocket), archive: archive, uuid: c.Node.UUID(), log: c.Logger}
+func (c *Chassis) OfferBackups(dir string, archive Archive) (err error) {
+	c.backups, err = listenBackups(dir, archive, c.Node.UUID(), c.Logger)
+	return err
+}
+
+func listenBackups(dir string, archive Archive, uuid string, log *slog.Logger) (*backups, error) {
+	b := &backups{path: filepath.Join(dir, BackupSocket), archive: archive, uuid: uuid, log: log}
 	// It gets its name when its mode is right: until then it is in a directory
 	// that nobody else may enter.
 	hidden, err := os.MkdirTemp(dir, ".sock")
 	if err != nil {
-		return fmt.Errorf("backup socket: %w", err)
+		return nil, fmt.Errorf("backup socket: %w", err)
 	}
 	defer os.RemoveAll(hidden)
 	at := filepath.Join(hidden, "s")
 	if b.listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: at, Net: "unix"}); err != nil {
-		return fmt.Errorf("backup socket: %w (is the name of the state directory too long? a socket's may have some 100 octets)", err)
+		return nil, fmt.Errorf("backup socket: %w (is the name of the state directory too long? a socket's may have some 100 octets)", err)
 	}
 	b.listener.SetUnlinkOnClose(false)
 	if err := errors.Join(os.Chmod(at, 0o600), os.Rename(at, b.path)); err != nil { // replaces one that a crash left
-		return fmt.Errorf("backup socket: %w", errors.Join(err, b.listener.Close()))
+		return nil, fmt.Errorf("backup socket: %w", errors.Join(err, b.listener.Close()))
 	}
-	c.backups = b
-	return nil
+	return b, nil
 }
 
 // run serves until ctx is done, and takes the socket away.
