@@ -14,7 +14,7 @@ import (
 
 func newBenchCommand(o *options) *cobra.Command {
 	c := group(&cobra.Command{Use: "bench", Short: "measure what polling costs on this machine"})
-	cfg := pollbench.Config{Targets: 1000, Polls: 10_000, Repetitions: 9}
+	cfg := pollbench.Config{Targets: 1000, Polls: 15_000, Repetitions: 5}
 	poll := &cobra.Command{
 		Use: "poll", Short: "compare the poll engine with gosnmp and with a bare exchange", Args: cobra.NoArgs,
 		Long: `Polls a farm of agents on the loopback, in a process of its own, with the poll
