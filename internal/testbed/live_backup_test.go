@@ -42,7 +42,10 @@ func trySimonectl(tb testing.TB, args ...string) (string, error) {
 func TestLiveBackup(t *testing.T) {
 	t.Parallel()
 	const poll = 500 * time.Millisecond
-	tr := plant(t, 4, poll, "tlm:policy=paper")
+	// Who became an ILM since the backup is found when it announces itself,
+	// having missed its parent for three times announce.every.
+	every := "announce.every=1s"
+	tr := plant(t, 4, poll, "tlm:policy=paper", "n2:"+every, "n3:"+every, "n4:"+every, "n5:"+every)
 	devices := tr.devices(t, 6)
 	all := tr.everybody(devices)
 	tr.start()
@@ -82,6 +85,7 @@ func TestLiveBackup(t *testing.T) {
 	}
 
 	var terms []uint32
+	first := time.Now()
 	for range 2 {
 		tr.stop("tlm")
 		terms = append(terms, tr.audit().state.Meta.Term)
@@ -97,7 +101,8 @@ func TestLiveBackup(t *testing.T) {
 	}
 	for name, rows := range before {
 		for id := range rows {
-			if _, still := after[name][id]; !still {
+			// A machine that stands still has ILMs missed, with good reason.
+			if _, still := after[name][id]; !still && tr.pauses.since(first) < time.Second {
 				t.Errorf("node %d was on %s's list before the restore, and is not after it", id, name)
 			}
 		}

@@ -22,7 +22,7 @@ func (tr *tree) stop(name string) {
 	tr.tb.Helper()
 	m := tr.members[name]
 	m.signal(tr.tb, syscall.SIGTERM)
-	if code := m.exit(tr.tb, 3*time.Second); code != 0 {
+	if code := m.exit(tr.tb, ending); code != 0 {
 		tr.tb.Errorf("%s: exit code %d after SIGTERM", name, code)
 	}
 }
