@@ -60,7 +60,7 @@ const worthPacking = 256
 
 // maxChange bounds what a packed Change may unfold to: many times what 65,535
 // nodes need.
-const maxChange = 1 << 30
+const maxChange = 1 << 28
 
 // Pack encodes the change. Order is that of the slices; settings are sorted.
 func (c *Change) Pack() ([]byte, error) {
