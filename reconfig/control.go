@@ -44,9 +44,10 @@ func (e *Engine) control() {
 		}
 		gone = append(gone, e.leavingAt(c, leaving)...)
 		n := e.state.Nodes[cid]
+		settings := e.ilmSettings(&n)
 		switch {
-		case n.Wanted && !c.self && (!c.report.Active || c.settings != e.ilmSettings(&n)):
-			e.send(c, ControlSet{Verb: Promote, Settings: e.ilmSettings(&n)})
+		case n.Wanted && !c.self && (!c.report.Active || c.settings != settings):
+			e.send(c, ControlSet{Verb: Promote, Settings: settings})
 		case len(stage[cid]) > 0 && c.report.Active:
 			e.send(c, ControlSet{Verb: Stage, Apply: mib.Apply{Stage: e.batch(c, stage[cid])}})
 		case len(gone) > 0:

@@ -142,23 +142,23 @@ func (e *Engine) settleAll() {
 // settle takes steps for one node at each child; it reports whether it
 // changed what is to be.
 func (e *Engine) settle(id mib.NodeID) bool {
-	n, known := e.node(id)
+	present, known := e.state.Nodes[id]
 	if !known {
 		return false
 	}
-	if n.leaving() {
-		return e.settleLeaving(n)
+	if present.leaving() {
+		return e.settleLeaving(&present)
 	}
 	for _, cid := range e.order {
 		c := e.children[cid]
 		if !e.readable(c) || c.set != nil {
 			continue // nothing is concluded while a SET is under way
 		}
-		if c.rows[id] == nil && n.Owner != cid && n.Intent.Target != cid && !n.wasOwner(cid) {
+		if c.rows[id] == nil && present.Owner != cid && present.Intent.Target != cid && !present.wasOwner(cid) {
 			continue
 		}
-		*n = n.clone()
-		if e.process(n, c) {
+		n := present.clone()
+		if e.process(&n, c) {
 			return true
 		}
 	}

@@ -14,6 +14,9 @@ import (
 // place gives every node that is misplaced an owner or an intent.
 func (e *Engine) place() {
 	e.ensureILMs()
+	if len(e.open) == 0 {
+		return
+	}
 	e.giveUp()
 	incoming := make(map[mib.NodeID]int)
 	planned := 0
@@ -25,9 +28,19 @@ func (e *Engine) place() {
 			}
 		}
 	}
+	var away []mib.NodeID
+	for id := range e.open {
+		if n, known := e.state.Nodes[id]; known && n.Intent.Target == 0 && e.misplaced(&n) != KindNone {
+			away = append(away, id)
+		}
+	}
+	if len(away) == 0 {
+		return
+	}
+	slices.Sort(away)
 	budget := e.budget()
 	moved := make(map[[3]mib.NodeID]int) // why, from, to
-	for _, id := range sortedKeys(e.open) {
+	for _, id := range away {
 		n, known := e.node(id)
 		if !known || n.Intent.Target != 0 {
 			continue
@@ -257,11 +270,15 @@ func (e *Engine) assign(n *Node, to mib.NodeID) {
 
 // giveUp aborts moves whose target cannot take the node any more.
 func (e *Engine) giveUp() {
-	for _, id := range sortedKeys(e.open) {
-		n, known := e.node(id)
-		if !known || n.Intent.Target == 0 {
-			continue
+	var moving []mib.NodeID
+	for id := range e.open {
+		if e.state.Nodes[id].Intent.Target != 0 {
+			moving = append(moving, id)
 		}
+	}
+	slices.Sort(moving)
+	for _, id := range moving {
+		n, _ := e.node(id)
 		t := n.Intent.Target
 		c := e.children[t]
 		why := ""
