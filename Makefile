@@ -14,7 +14,8 @@ FUZZ      =
 SEEDS     = 8
 ARGS      =
 SOAKFOR   = 3m
-# Of the faults of make soak; the time of day if none is given.
+HUNTFOR   = 0s
+# Of the faults of make soak and make hunt; the time of day if none is given.
 SEED      = $(shell date +%s)
 FROM      = 85e6045
 
@@ -32,7 +33,7 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test tools check race upgrade soak bench fuzz mibs evaluation clean
+.PHONY: help build demo test tools check race upgrade soak hunt bench fuzz mibs evaluation clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +60,9 @@ race: tools ## all tests with the race detector (needs a C compiler)
 
 soak: tools ## faults for SOAKFOR (3m) among 40 nodes as processes; SEED=N for those of N again
 	@$(quiet_snmp) go test ./internal/testbed -run LiveChaos -count=1 -timeout=0 -v -chaos.for=$(SOAKFOR) -chaos.seed=$(SEED) -chaos.nodes=40 -chaos.snmpds=6
+
+hunt: build ## simulated faults until Ctrl-C; HUNTFOR=1h ends it, SEED=N begins with that scenario
+	@bin/simonectl sim faults --for $(HUNTFOR) --seed $(SEED)
 
 upgrade: ## restarts a tree of an earlier commit's daemons with today's; FROM=85e6045
 	@go test ./internal/testbed -count=1 -run TestLiveUpgrade -v -live.from $(FROM)

@@ -85,7 +85,7 @@ type List struct {
 	inner  mib.Digest // of the rows that this manager polls itself, by inner epoch
 	polled mib.Digest // of the nodes that this manager polls itself
 	log    Log
-	edits  uint64 // counts changes of rows and trims of the log
+	edits  uint64 // counts changes of rows
 	// Counts of what was refused or passed over, for the MIB.
 	StaleFences, RefusedRows, SkippedPolls uint64
 }
@@ -262,7 +262,9 @@ func validRow(r mib.SupportRow) error {
 
 // Apply makes a planned change, after the host has made it durable.
 func (l *List) Apply(now Instant, ch *ListChange) {
-	l.edits++
+	if len(ch.Rows) > 0 || len(ch.Removed) > 0 {
+		l.edits++
+	}
 	l.state.Active, l.state.Settings = ch.Active, ch.Settings
 	l.state.Fence, l.state.FenceSum = ch.Fence, ch.FenceSum
 	for _, r := range ch.Rows {

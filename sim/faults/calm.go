@@ -71,6 +71,13 @@ func (w *World) checkCalm() []string {
 			}
 		}
 	}
+	for _, by := range w.managers() {
+		for _, c := range by.engine.Children() {
+			if m := w.machines[c.ID]; c.Retiring && m != nil && m.up && !w.scenario.Abandon && !by.pinnedAt(c.ID) { // else those that could take what it has may be out of reach
+				wrong("ILM %d never hands over to become a leaf, as manager %d wants", c.ID, by.self)
+			}
+		}
+	}
 	for _, m := range w.machines {
 		if m == nil || !m.up || m.clone || m.gone || !m.list.Active() || w.apart(1, m.place) {
 			continue
@@ -127,6 +134,16 @@ func (w *World) chain(id mib.NodeID) (chain []*machine, why string) {
 		by = m.mgr
 	}
 	return nil, "its way down never ends"
+}
+
+// pinnedAt reports whether an operator keeps a node with a child.
+func (m *manager) pinnedAt(child mib.NodeID) bool {
+	for _, n := range m.store.Nodes {
+		if n.Owner == child && n.Pinned {
+			return true
+		}
+	}
+	return false
 }
 
 // dead reports whether somebody cannot be asked at all.

@@ -214,6 +214,10 @@ func (w *World) checkTxn(m *manager, t *reconfig.Txn) {
 		if n.Owner == old.Owner && n.Epoch == old.Epoch || n.Kind < 0 {
 			continue
 		}
+		if n.Owner != old.Owner && n.Owner != m.self && old.Owner != 0 && m.store.Nodes[n.Owner].Drained && old.Intent.Target == n.Owner &&
+			old.Intent.Why != reconfig.KindFailover && old.Intent.Why != reconfig.KindAdopt && m.answers(old.Owner) {
+			w.fail("node %d: manager %d moves it from %d to %d, which is drained", n.ID, m.self, old.Owner, n.Owner)
+		}
 		// Ownership never goes back to an older epoch (vVoidEpoch).
 		at := watch{m.self, n.ID}
 		if top := k.truth[at]; n.Epoch.Less(top.epoch) || n.Epoch == top.epoch && n.Owner != top.owner {
@@ -240,6 +244,16 @@ func (w *World) checkTxn(m *manager, t *reconfig.Txn) {
 		k.fresh[x.Node] = w.now
 		w.Samples++
 	}
+}
+
+// answers reports whether the manager thinks that a child lives.
+func (m *manager) answers(child mib.NodeID) bool {
+	for _, c := range m.engine.Children() {
+		if c.ID == child {
+			return !c.Silent
+		}
+	}
+	return child == m.self
 }
 
 // counts reports whether samples of a manager fill slots of a node: the owner's,
@@ -323,8 +337,22 @@ func (w *World) checkSet(c *call, m *machine, a *reconfig.Control) {
 			w.fail("node %d: its row at %d works and manager %d destroys it; %d has never reached it", t.Node, m.id, by.self, o.id)
 		}
 	}
+	if a.Verb == reconfig.Stage {
+		w.checkKnown(by, m)
+	}
 	if a.Verb == reconfig.Demote && by == w.top {
 		w.checkDemotion(by, m)
+	}
+}
+
+// checkKnown: an ILM below another is given nodes when the top knows of it: if
+// the one between dies nobody would look for them there else.
+func (w *World) checkKnown(by *manager, m *machine) {
+	if w.checks.rival || w.backedUp || w.clones > 0 || by.level == 0 || by.self == m.id {
+		return
+	}
+	if n := w.top.store.Nodes[m.id]; !n.Manager && n.Under == 0 && !n.Wanted && n.Intent.Target == 0 && n.Kind >= 0 && n.Owner == by.self {
+		w.fail("manager %d gives nodes to %d, of which the top does not know that it is an ILM", by.self, m.id)
 	}
 }
 

@@ -22,11 +22,13 @@ const MinFaults = 10
 
 // Draw makes the scenario of a number.
 func Draw(seed uint64, shape Shape) *Scenario {
-	d := drawing{Rand: rand.New(rand.NewPCG(seed, 99)), s: &Scenario{Seed: seed, Without: shape.Without}, planned: shape.Planned}
+	d := drawing{Rand: rand.New(rand.NewPCG(seed, 99)), s: &Scenario{Seed: seed, Without: shape.Without}}
+	// Only where nothing else loses samples it shows that a move does.
+	d.planned = shape.Planned || seed%5 == 0
 	d.tree(cmp.Or(shape.Nodes, 100))
 	d.times(cmp.Or(shape.Triggers, 200))
 	d.forming()
-	if shape.Planned {
+	if d.planned {
 		d.plannedMoves()
 	} else {
 		d.episodes()
@@ -73,6 +75,9 @@ func (d *drawing) tree(nodes int) {
 	s.Ban = []time.Duration{20 * time.Second, 20 * time.Second, time.Hour}[d.IntN(3)]
 	s.Churn = []float64{0.05, 0.1, 0.5}[d.IntN(3)]
 	s.Abandon = !d.planned && d.IntN(4) == 0
+	if s.Abandon { // else who reaches the dead is tried again and again, and nothing comes to rest
+		s.Ban = time.Hour
+	}
 	if !s.Abandon && !d.planned {
 		s.Kill = d.IntN(64)
 	}
@@ -98,7 +103,7 @@ func (d *drawing) times(triggers int) {
 	}
 	calm := 60 * time.Second // silence, short bans and back-off have passed by then
 	if s.Kill > 0 {
-		calm += 35*time.Second + time.Duration(s.Levels)*5*time.Second
+		calm += 45*time.Second + time.Duration(s.Levels)*5*time.Second
 	}
 	s.End = time.Duration(triggers) * s.Trigger
 	s.Calm = max(s.End-calm, 20*time.Second)

@@ -39,9 +39,15 @@ type machine struct {
 	begun bool             // this process is to have an engine
 
 	disk      reconfig.ListState // the list's
+	before    fenceOf            // what the fence was before the last change
 	listWrite writeFault
 	store     *store // the manager's
 	role      role   // on disk, too
+}
+
+type fenceOf struct {
+	fence mib.Fence
+	sum   uint64
 }
 
 // role is what a node was last told of its place in the tree.
@@ -135,6 +141,9 @@ func (w *World) crash(m *machine) {
 	m.listWrite = writeFault{}
 	for id := range m.disk.Rows {
 		w.checks.drops(m, id)
+	}
+	if w.scenario.Without.Has(reconfig.GuardAtomic) { // the last effect is on disk, its fence is not yet
+		m.disk.Fence, m.disk.FenceSum = m.before.fence, m.before.sum
 	}
 	switch {
 	case m.place == 1:
@@ -281,9 +290,6 @@ func (w *World) write(m *machine, ch *reconfig.ListChange) bool {
 		}
 		return false
 	case torn:
-		if w.scenario.Without.Has(reconfig.GuardAtomic) { // the fence is there, its effect is not
-			m.disk.Fence, m.disk.FenceSum = ch.Fence, ch.FenceSum
-		}
 		w.die(m)
 		return false
 	case diesAfter:
@@ -304,6 +310,7 @@ func (w *World) keep(m *machine, ch *reconfig.ListChange) {
 	if d.Tombs == nil {
 		d.Tombs = make(map[mib.NodeID]mib.Epoch)
 	}
+	m.before = fenceOf{d.Fence, d.FenceSum}
 	d.Active, d.Settings, d.Fence, d.FenceSum = ch.Active, ch.Settings, ch.Fence, ch.FenceSum
 	for _, r := range ch.Rows {
 		if _, had := d.Rows[r.Row.Node]; !had {

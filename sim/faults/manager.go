@@ -357,8 +357,13 @@ func (w *World) control(c *call, m *machine, a *reconfig.Control, own bool) reco
 // report is what a probe reads of a machine.
 func (w *World) report(m *machine, ids []mib.NodeID, full bool) reconfig.Report {
 	l := m.list
+	subtree := l.Census()
+	if m.mgr != nil && m.mgr.life != 0 {
+		subtree.Merge(reconfig.Census(m.mgr.engine.Children(), m.mgr.engine.Settings(), m.now(w)))
+	}
 	r := reconfig.Report{
-		Fence: l.Fence(), Active: l.Active(), Windows: 1, Temperature: m.temp, Weighted: m.temp,
+		Subtree: subtree,
+		Fence:   l.Fence(), Active: l.Active(), Windows: 1, Temperature: m.temp, Weighted: m.temp,
 		Utilisation: m.slowness * float64(l.Len()),
 		Digest:      l.Digest(), Log: l.Log().Head(), Full: full,
 	}

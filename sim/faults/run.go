@@ -3,7 +3,10 @@ package faults
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
+
+	"simone/mib"
 )
 
 // Result is what came of a scenario.
@@ -75,7 +78,7 @@ func (w *World) verdict(bad []string) bool {
 }
 
 // afterKill is how long before its end a world loses an ILM.
-func (w *World) afterKill() time.Duration { return w.covers() + 25*time.Second }
+func (w *World) afterKill() time.Duration { return w.covers() + 35*time.Second }
 
 // covers is within what time of the loss of an ILM each of its nodes is to be
 // on a live manager's list again (I1): detection and one trigger; with ILMs
@@ -106,6 +109,7 @@ func (w *World) kills() {
 	}
 	victim := up[w.scenario.Kill%len(up)]
 	w.trace("--- node %d is killed to see how long its nodes are without a manager", victim.place)
+	polled := w.polledBelow(victim)
 	w.crash(victim)
 	at, limit := w.Elapsed(), w.covers()
 	for w.nobodys() > 0 && w.Elapsed()-at <= limit && len(w.checks.broken) == 0 {
@@ -114,9 +118,44 @@ func (w *World) kills() {
 	if n := w.nobodys(); n > 0 && len(w.checks.broken) == 0 {
 		w.fail("I1: %v after the end of ILM %d %d nodes are on no live manager's list", w.Elapsed()-at, victim.place, n)
 	}
+	if len(w.checks.broken) == 0 {
+		w.checkHeirs(victim, polled)
+	}
 	w.run(2 * time.Second)
 	if !w.scenario.Abandon && !victim.up {
 		w.restart(victim)
+	}
+}
+
+// polledBelow is the nodes that ILMs below one poll, with which of those right
+// below it has them.
+func (w *World) polledBelow(m *machine) map[*machine][]mib.NodeID {
+	below := make(map[*machine][]mib.NodeID)
+	for id := range m.disk.Rows {
+		if chain, why := w.chain(id); why == "" {
+			if i := slices.Index(chain, m); i >= 0 && i+1 < len(chain) {
+				below[chain[i+1]] = append(below[chain[i+1]], id)
+			}
+		}
+	}
+	return below
+}
+
+// checkHeirs: what the ILMs below one that was lost poll stays with them.
+func (w *World) checkHeirs(lost *machine, polled map[*machine][]mib.NodeID) {
+	for _, m := range w.machines {
+		if m == nil || m == lost {
+			continue
+		}
+		moved := 0
+		for _, id := range polled[m] {
+			if _, have := m.disk.Rows[id]; !have || len(w.holders(id)) > 1 && !m.list.Polls(id) && w.top.store.Nodes[id].Owner != m.id {
+				moved++
+			}
+		}
+		if moved > 0 {
+			w.fail("%d of the %d nodes that ILM %d polled below %d were taken from it when that was lost", moved, len(polled[m]), m.place, lost.place)
+		}
 	}
 }
 

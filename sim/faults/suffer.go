@@ -242,7 +242,7 @@ func (w *World) restore() {
 	w.crash(own)
 	w.trace("the top is restored from its backup")
 	w.top.store, own.disk = w.backup.store, w.backup.list
-	w.backup, w.restored = nil, true
+	w.backup, w.restored, w.backedUp = nil, true, true
 	w.checks.forgetChild(own.id)
 	w.restart(own)
 }

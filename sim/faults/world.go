@@ -35,6 +35,7 @@ type World struct {
 	slow      time.Duration // an answered poll takes up to this much longer
 	backup    *backup
 	restored  bool // the top's next start is from a backup
+	backedUp  bool // the top has been restored
 	checks    checks
 	out       io.Writer // of the trace; nil: none
 }
