@@ -353,7 +353,7 @@ func (e *Engine) newEpoch(n *Node) mib.Epoch {
 	level := e.state.Meta.Level
 	var next mib.Epoch
 	if e.keeps(GuardGrant) {
-		copy(next[:level], n.Grant[:level])
+		copy(next[:level], n.basis(level))
 	}
 	next[level] = e.state.Meta.High[level] + 1
 	if e.keeps(GuardTermEpoch) {
@@ -386,7 +386,7 @@ func (e *Engine) strange(ep, high mib.Epoch) bool {
 // one that this manager has of the node: it is somebody else's by now.
 func (e *Engine) foreignGrant(n *Node, ep mib.Epoch) bool {
 	level := e.state.Meta.Level
-	return slices.Compare(ep[:level], n.Grant[:level]) > 0
+	return slices.Compare(ep[:level], n.basis(level)) > 0
 }
 
 // interval is the time between a node's slots.

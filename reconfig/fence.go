@@ -62,7 +62,7 @@ func (e *Engine) outrank(c *child, f mib.Fence) {
 	}
 	c.lost = false
 	term := max(e.state.Meta.Term, f.Term)
-	if own := e.state.Nodes[c.id]; slices.Compare(f.Own[:level], own.Grant[:level]) == 0 {
+	if own := e.state.Nodes[c.id]; slices.Compare(f.Own[:level], own.basis(level)) == 0 {
 		term = max(term, f.Own.Term(level))
 	}
 	if term >= maxTerm {

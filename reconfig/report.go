@@ -204,7 +204,7 @@ func (e *Engine) gather(c *child) {
 	level := e.state.Meta.Level
 	for _, id := range sortedKeys(c.rows) {
 		r := c.rows[id]
-		if n := e.state.Nodes[id]; slices.Compare(r.Row.Epoch[:level], n.Grant[:level]) != 0 {
+		if n := e.state.Nodes[id]; slices.Compare(r.Row.Epoch[:level], n.basis(level)) != 0 {
 			continue // of another grant: its counts are not to be compared with ours
 		}
 		if t := r.Row.Epoch.Term(level); t > e.state.Meta.Term && t < maxTerm {
@@ -218,7 +218,7 @@ func (e *Engine) gather(c *child) {
 		e.learn(c, id, high)
 	}
 	for id, r := range c.rows {
-		if n := e.state.Nodes[id]; slices.Compare(r.Row.Epoch[:level], n.Grant[:level]) == 0 {
+		if n := e.state.Nodes[id]; slices.Compare(r.Row.Epoch[:level], n.basis(level)) == 0 {
 			e.sawEpoch(r.Row.Epoch)
 		}
 	}

@@ -133,6 +133,21 @@ type Stored struct {
 // manages reports whether the node is an ILM somewhere below its owner.
 func (n *Node) manages() bool { return n.Manager || n.Under != 0 }
 
+// basis is what epochs of a manager of a level begin with for the node: its
+// grant, or what the manager has made of it under that when it was of a higher
+// level, nearer to the top.
+func (n *Node) basis(level int) []uint32 {
+	for i, count := range n.Grant[:level] {
+		if count != 0 && n.Epoch[i] != count {
+			return n.Grant[:level]
+		}
+	}
+	if slices.Compare(n.Epoch[:level], n.Grant[:level]) > 0 {
+		return n.Epoch[:level]
+	}
+	return n.Grant[:level]
+}
+
 func (n *Node) clone() Node {
 	c := *n
 	c.Prev = slices.Clone(n.Prev)

@@ -46,12 +46,14 @@ func (w *World) checkCalm() []string {
 			continue
 		}
 		at := w.machines[id]
-		if len(holders) != len(chain) && !(n.Wanted && w.apart(1, int(id))) {
-			// Only its parent can look after an ILM that it cannot reach.
+		by := chain[len(chain)-1]
+		if len(holders) != len(chain) && at.up && !at.copied && !w.apart(by.place, at.place) {
+			// A row of what its owner does not reach stays where it may still
+			// work: at a drained ILM, if no other can take it, or where the
+			// address is still known that one with a copied identity has taken.
 			wrong("I3: node %d is on the lists of %v, its way down is %v", id, places(holders), places(chain))
 			continue
 		}
-		by := chain[len(chain)-1]
 		every := w.top.settings.Interval
 		if n.Interval > 0 {
 			every = n.Interval

@@ -22,6 +22,7 @@ type machine struct {
 	gone      bool // has left for good
 	candidate bool
 	clone     bool             // has the identity of another
+	copied    bool             // another has had its identity
 	paused    reconfig.Instant // stopped until then, without knowing it
 	slow      time.Duration    // its answers take up to this much longer
 	temp      float64

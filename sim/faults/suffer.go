@@ -208,6 +208,7 @@ func (w *World) copyOf(m *machine) {
 	w.trace("node %d has the identity of %d", c.place, m.place)
 	c.id, c.name, c.clone, c.disk, c.role = m.id, m.name, true, cloneList(m.disk), m.role
 	w.clones++
+	m.copied = true
 	w.restart(c)
 	w.announce(c)
 }

@@ -45,7 +45,7 @@ const epoch = reconfig.Instant(1e18)
 
 // maxEvents is how many events a world may have for each node and second; more
 // is taken for a loop that never ends.
-const maxEvents = 600
+const maxEvents = 60
 
 // spare is how many machines may join, or have another's identity.
 const spare = 24
