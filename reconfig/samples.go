@@ -1,6 +1,8 @@
 package reconfig
 
 import (
+	"slices"
+
 	"simone/mib"
 )
 
@@ -75,12 +77,20 @@ func (e *Engine) accept(c *child, r *mib.Record) {
 	e.dirtyLedgers[n.ID] = struct{}{}
 }
 
-// onBehalf reports whether a child polls a node for the node's owner: it was
-// an ILM below that, which gave it the node, before it came to this manager.
+// onBehalf reports whether a child polls a node for the node's owner, or for an
+// earlier one that still has its row: it was an ILM below that, which gave it
+// the node, before it came to this manager.
 func (e *Engine) onBehalf(c *child, n *Node) bool {
 	level := e.state.Meta.Level
 	r := c.rows[n.ID]
-	return r != nil && r.Row.Epoch[level] == n.Epoch[level] && r.Row.Epoch[level+1] != 0
+	if r == nil || r.Row.Epoch[level+1] == 0 {
+		return false
+	}
+	grant := r.Row.Epoch[level]
+	return grant == n.Epoch[level] || slices.ContainsFunc(n.Prev, func(id mib.NodeID) bool {
+		p := e.children[id]
+		return p != nil && p.rows[n.ID] != nil && p.rows[n.ID].Row.Epoch[level] == grant
+	})
 }
 
 // overtaken reports whether slots are filled that are not due yet, as the
