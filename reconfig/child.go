@@ -114,6 +114,9 @@ func (e *Engine) allSeen() bool {
 	if !e.keeps(GuardReadAll) {
 		return true
 	}
+	if e.scouting() {
+		return false
+	}
 	for _, c := range e.children {
 		if !c.silent && !c.seen && !c.fresh && !c.lost {
 			return false

@@ -42,6 +42,7 @@ type Engine struct {
 	since      Instant                     // when this life began
 	committed  map[mib.NodeID]Instant      // when a node got its owner, for those whose earlier owners' rows are not gone
 	failing    map[mib.NodeID]bool         // as the logs say
+	scouts     map[mib.NodeID]*scout       // candidates that a restored manager still asks whom they obey
 	searches   map[mib.NodeID]*search      // for who reaches a node that its owner does not
 	promoting  map[mib.NodeID]bool         // promoted in this life, not yet a child
 	rankAt     Instant                     // when all terms spent on outranking others are made up for
@@ -88,7 +89,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 		children: make(map[mib.NodeID]*child), owned: make(map[mib.NodeID]map[mib.NodeID]struct{}),
 		called: make(map[mib.NodeID]Instant), heirs: make(map[mib.NodeID][]mib.NodeID), heirsUntil: make(map[mib.NodeID]Instant),
 		failing: make(map[mib.NodeID]bool), quietUntil: make(map[mib.NodeID]Instant), spurned: make(map[mib.NodeID]Instant),
-		searches: make(map[mib.NodeID]*search), heardOf: make(map[mib.NodeID]Instant), promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
+		scouts: make(map[mib.NodeID]*scout), searches: make(map[mib.NodeID]*search), heardOf: make(map[mib.NodeID]Instant), promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
 		wanted: make(map[mib.NodeID]struct{}), deeper: make(map[mib.NodeID]struct{}), open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
 		dirtyNodes: make(map[mib.NodeID]struct{}), dirtyLedgers: make(map[mib.NodeID]struct{}), dirtyCursors: make(map[mib.NodeID]struct{}),
 	}
@@ -331,7 +332,8 @@ func (e *Engine) restarted(ev Restarted) {
 	e.formBy = e.now.Add(e.formTime())
 	e.raiseTerm(e.state.Meta.Term + jump)
 	if ev.Restored {
-		e.state.Meta.Restored = e.state.Meta.Term
+		e.scoutAll()
+		e.state.Meta.Restored, e.state.Meta.Backed = e.state.Meta.Term, e.state.Meta.High
 	}
 }
 
@@ -376,9 +378,13 @@ func (e *Engine) sawEpoch(ep mib.Epoch) {
 }
 
 // strange reports whether this manager, with the counts up to high, has not
-// made the epoch: its count is higher, or a manager below has made it.
+// made the epoch: its count is higher, it is of a time that the store does not
+// know, or a manager below has made it.
 func (e *Engine) strange(ep, high mib.Epoch) bool {
 	level := e.state.Meta.Level
+	if m := &e.state.Meta; m.Restored > 0 && ep[level] > m.Backed[level] && ep.Term(level) < m.Restored {
+		return true // of the time after the backup, whatever was given since
+	}
 	return ep[level] > high[level] || slices.ContainsFunc(ep[level+1:], func(count uint32) bool { return count > 0 })
 }
 

@@ -10,6 +10,7 @@ import (
 
 // probeAll sends the probes that are due.
 func (e *Engine) probeAll() {
+	e.probeScouts()
 	for _, id := range e.order {
 		c := e.children[id]
 		if c.probe != 0 || e.now < c.probeAt || c.lost { // a lost one is to miss a parent, and look for one
@@ -49,6 +50,7 @@ func (e *Engine) watched(c *child) []mib.NodeID {
 
 // reported takes a child's report.
 func (e *Engine) reported(ev ChildReported) {
+	e.scouted(ev)
 	c := e.children[ev.Child]
 	if c == nil || c.probe == 0 || c.probe != ev.Action {
 		return

@@ -20,6 +20,9 @@ type Meta struct {
 	// never. What was given before may have been given away since, at epochs
 	// that are newer.
 	Restored uint32 `json:",omitzero"`
+	// Backed is High as the backup had it: what lies between it and the term
+	// Restored was given in a time that this store knows nothing of.
+	Backed mib.Epoch `json:",omitzero"`
 }
 
 // Node is what a manager keeps about one node: what it is (from the

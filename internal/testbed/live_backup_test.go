@@ -42,10 +42,7 @@ func trySimonectl(tb testing.TB, args ...string) (string, error) {
 func TestLiveBackup(t *testing.T) {
 	t.Parallel()
 	const poll = 500 * time.Millisecond
-	// Who became an ILM since the backup is found when it announces itself,
-	// having missed its parent for three times announce.every.
-	every := "announce.every=1s"
-	tr := plant(t, 4, poll, "tlm:policy=paper", "n2:"+every, "n3:"+every, "n4:"+every, "n5:"+every)
+	tr := plant(t, 4, poll, "tlm:policy=paper")
 	devices := tr.devices(t, 6)
 	all := tr.everybody(devices)
 	tr.start()

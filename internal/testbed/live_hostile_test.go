@@ -196,7 +196,7 @@ func (tr *tree) refusals(t *testing.T, member string) {
 		{"row with a bad address", "", columns("nowhere"), mib.WrongValue, 3, "nowhere"},
 		{"row with a name for an address", "", columns("host.example.net:161"), mib.WrongValue, 3, "host.example.net"},
 		{"row without a fence", "", columns("127.0.0.1:1")[1:], mib.InconsistentValue, 1, "begins with simoneIlmFence.0"},
-		{"packed row with a bad address", "", []mib.Variable{under(next), apply(badAddress)}, mib.ResourceUnavailable, 2, "nowhere"},
+		{"packed row with a bad address", "", []mib.Variable{under(next), apply(badAddress)}, mib.WrongValue, 2, "nowhere"},
 		{"packed row with an unknown credential", "", []mib.Variable{under(next), apply(badCredential)}, mib.ResourceUnavailable, 2, "stolen"},
 		{"packed row cut short", "", []mib.Variable{under(next), scalar(mib.SimoneIlmApply, mib.Octets(packed[:len(packed)-3]))}, mib.WrongValue, 2, ""},
 		{"packed nonsense", "", []mib.Variable{under(next), scalar(mib.SimoneIlmApply, mib.Text("nonsense"))}, mib.WrongValue, 2, ""},
