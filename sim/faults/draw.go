@@ -13,6 +13,7 @@ import (
 type Shape struct {
 	Nodes    int  // below the top; 0: 100
 	Triggers int  // at least; 0: 200
+	Levels   int  // of ILMs; 0: by the seed, and one where planned moves are to lose nothing
 	Planned  bool // nothing that loses samples: planned moves are to lose none
 	Without  reconfig.Guards
 }
@@ -25,7 +26,7 @@ func Draw(seed uint64, shape Shape) *Scenario {
 	d := drawing{Rand: rand.New(rand.NewPCG(seed, 99)), s: &Scenario{Seed: seed, Without: shape.Without}}
 	// Only where nothing else loses samples it shows that a move does.
 	d.planned = shape.Planned || seed%5 == 0
-	d.tree(cmp.Or(shape.Nodes, 100))
+	d.tree(cmp.Or(shape.Nodes, 100), shape.Levels)
 	d.times(cmp.Or(shape.Triggers, 200))
 	d.forming()
 	if d.planned {
@@ -48,10 +49,16 @@ type drawing struct {
 }
 
 // tree draws how many manage how many.
-func (d *drawing) tree(nodes int) {
+func (d *drawing) tree(nodes, levels int) {
 	s := d.s
 	s.Nodes = nodes
 	s.Levels = []int{1, 1, 1, 1, 1, 2, 2, 2, 3, 3}[d.IntN(10)]
+	switch {
+	case levels > 0:
+		s.Levels = levels
+	case d.planned: // on several levels moves of ILMs still lose some (docs/protocol.md)
+		s.Levels = 1
+	}
 	s.Below = 2
 	switch s.Levels {
 	case 1:

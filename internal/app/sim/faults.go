@@ -36,7 +36,7 @@ violation.`
 type faultsFlags struct {
 	length, shrink       time.Duration
 	count, seed          uint64
-	nodes, cores         int
+	nodes, cores, levels int
 	moves                int
 	rule, replay, keepIn string
 	trace                bool
@@ -72,6 +72,7 @@ func faultsCommand() *cobra.Command {
 	flags.Uint64Var(&f.count, "count", 0, "`number` of scenarios; 0: as many as there is time for")
 	flags.Uint64Var(&f.seed, "seed", 1, "`number` of the first scenario")
 	flags.IntVar(&f.nodes, "nodes", 100, "`number` of nodes in each")
+	flags.IntVar(&f.levels, "levels", 0, "`number` of levels of ILMs, 1 to 3; 0: by the seed")
 	flags.IntVar(&f.cores, "cores", runtime.GOMAXPROCS(0), "`number` of scenarios to run at once")
 	flags.StringVar(&f.rule, "break", "", "`RULE` to switch off; list lists them")
 	flags.IntVar(&f.moves, "moves", 0, "make planned moves that are to lose no sample, at least `N`")
@@ -86,6 +87,8 @@ func (f *faultsFlags) validate() error {
 	switch {
 	case f.nodes < 4 || f.nodes > 10_000:
 		return fmt.Errorf("--nodes %d: write 4 to 10000", f.nodes)
+	case f.levels < 0 || f.levels > 3:
+		return fmt.Errorf("--levels %d: write 0 to 3", f.levels)
 	case f.cores < 1:
 		return fmt.Errorf("--cores %d: write 1 or more", f.cores)
 	case f.seed == 0:
@@ -128,7 +131,7 @@ type faultsResult struct {
 
 // hunt runs scenarios and shows what came of them.
 func (f *faultsFlags) hunt(cmd *cobra.Command) error {
-	shape := faults.Shape{Nodes: f.nodes, Planned: f.moves > 0}
+	shape := faults.Shape{Nodes: f.nodes, Levels: f.levels, Planned: f.moves > 0}
 	if f.rule != "" {
 		b, err := faults.RuleByName(f.rule)
 		if err != nil {
