@@ -41,6 +41,7 @@ func Breakables() []Breakable {
 		{reconfig.GuardCurBatch, "the acknowledgement is the store's cursor"},
 		{reconfig.GuardChildFence, "a lower fence is refused, an equal one with other content too"},
 		{reconfig.GuardSuspicion, "half or more silent at once: wait two windows"},
+		{reconfig.GuardDemoteLast, "an ILM becomes a leaf when its log is drained"},
 		{reconfig.GuardGrant, "an ILM's epochs begin with those that the manager above has granted"},
 		{reconfig.GuardRelay, "a log below is acknowledged only to where the manager above has acknowledged the copies"},
 		{reconfig.GuardVouching, "a new ILM below gets no nodes before the manager above knows of it"},
