@@ -348,8 +348,8 @@ func (w *World) checkSet(c *call, m *machine, a *reconfig.Control) {
 // checkKnown: an ILM below another is given nodes when the top knows of it: if
 // the one between dies nobody would look for them there else.
 func (w *World) checkKnown(by *manager, m *machine) {
-	if w.checks.rival || w.backedUp || w.clones > 0 || by.level == 0 || by.self == m.id || by.store.Nodes[m.id].Vouched {
-		return // the top knew once; what it has done since is its own to answer for
+	if w.checks.rival || w.backedUp || w.clones > 0 || by.level != 1 || by.self == m.id || by.store.Nodes[m.id].Vouched {
+		return // further down it may be between two managers; what the top knew once it answers for itself
 	}
 	if n := w.top.store.Nodes[m.id]; !n.Manager && n.Under == 0 && !n.Wanted && n.Intent.Target == 0 && n.Kind >= 0 && n.Owner == by.self {
 		w.fail("manager %d gives nodes to %d, of which the top does not know that it is an ILM", by.self, m.id)
