@@ -337,7 +337,7 @@ func (w *World) checkSet(c *call, m *machine, a *reconfig.Control) {
 			w.fail("node %d: its row at %d works and manager %d destroys it; %d has never reached it", t.Node, m.id, by.self, o.id)
 		}
 	}
-	if a.Verb == reconfig.Stage {
+	if a.Verb == reconfig.Stage && slices.ContainsFunc(a.Apply.Stage, func(r mib.SupportRow) bool { _, have := m.disk.Rows[r.Node]; return !have }) {
 		w.checkKnown(by, m)
 	}
 	if a.Verb == reconfig.Demote && by == w.top {
