@@ -74,6 +74,7 @@ func (l *List) Polled(now Instant, node mib.NodeID, slot uint32, s mib.Sample) {
 		return
 	}
 	l.landed(e, slot)
+	e.concluded(slot)
 	if e.first == 0 {
 		e.first = slot
 	}
@@ -113,6 +114,15 @@ func (l *List) landed(e *entry, slot uint32) {
 	e.waiting = 0
 }
 
+// concluded notes that this manager is done with a slot; what managers below
+// polled before may still come.
+func (e *entry) concluded(slot uint32) {
+	if e.arrived.next >= e.ownNext {
+		e.arrived.begin(slot)
+	}
+	e.arrived.take(slot)
+}
+
 // Failed concludes a poll that nobody answered.
 func (l *List) Failed(now Instant, node mib.NodeID, slot uint32) {
 	e, have := l.rows[node]
@@ -120,6 +130,7 @@ func (l *List) Failed(now Instant, node mib.NodeID, slot uint32) {
 		return
 	}
 	l.landed(e, slot)
+	e.concluded(slot)
 	e.lost++
 	e.failures++
 	if !e.failing && e.failures >= failsWhen {

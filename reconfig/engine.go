@@ -38,7 +38,7 @@ type Engine struct {
 	formed     bool                        // the first ILMs have been promoted
 	formBy     Instant                     // until when nodes wait for ILMs that are being promoted
 	openedAt   map[mib.NodeID]Instant      // when a node's intent was opened
-	heardOf    map[mib.NodeID]Instant      // when a record of the node last came, with levels below
+	heardOf    map[mib.NodeID]Instant      // when the owner got the node or last had a record of it, with levels below
 	since      Instant                     // when this life began
 	committed  map[mib.NodeID]Instant      // when a node got its owner, for those whose earlier owners' rows are not gone
 	failing    map[mib.NodeID]bool         // as the logs say

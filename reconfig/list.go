@@ -110,9 +110,10 @@ type entry struct {
 	lost     uint64
 	// Since this manager polls the node itself (again).
 	ownFirst, ownSamples uint32
-	// Slots from below on, before ownNext, were polled by a manager below and
-	// may still be in its log.
-	below, ownNext uint32
+	// What has arrived in the log. Slots before ownNext were polled by a
+	// manager below, and may still be in its log.
+	arrived arrivals
+	ownNext uint32
 }
 
 // NewList makes a list from what the store kept; now is the present.
@@ -314,15 +315,17 @@ func (l *List) put(r ListRow, now Instant) {
 		if due(e.Zero, r.Row.Interval, e.next) < now.Add(-r.Row.Interval) { // after a restart
 			e.next = slotAt(e.Zero, r.Row.Interval, now)
 		}
+		e.arrived.begin(e.next)
 	}
 	if have && r.Row.Slot > e.next+1 {
 		// Nobody polls the slots between here: what proves the row, and the
 		// fence of a move that rests on it, begin with the new number.
 		e.next, e.first, e.samples, e.ownFirst, e.ownSamples = r.Row.Slot, 0, 0, 0, 0
+		e.arrived.begin(e.next)
 	}
 	if back { // polled here again, from the present slot on
-		e.below, e.ownNext = e.next, max(e.next, slotAt(e.Zero, r.Row.Interval, now))
-		e.next, e.flying, e.ownFirst, e.ownSamples = max(e.next, slotAt(e.Zero, r.Row.Interval, now)), 0, 0, 0
+		e.ownNext = max(e.next, slotAt(e.Zero, r.Row.Interval, now))
+		e.next, e.flying, e.ownFirst, e.ownSamples = e.ownNext, 0, 0, 0
 	}
 	if moved || back { // what waits for another poll was due by another schedule
 		e.waiting = 0

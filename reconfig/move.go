@@ -96,6 +96,9 @@ func (e *Engine) commit(n *Node, c *child, fence uint32) {
 	delete(e.searches, n.ID)
 	e.save(n)
 	e.committed[n.ID] = e.now
+	if e.settings.Levels > 0 {
+		e.heardOf[n.ID] = e.now
+	}
 	e.takeHeld(n.ID)
 	e.counters.Moves++
 	if why == KindFailover {

@@ -265,6 +265,9 @@ func (e *Engine) assign(n *Node, to mib.NodeID) {
 	e.state.Meta.Order++
 	n.Owner, n.Epoch, n.Fence, n.Order = to, e.newEpoch(n), 1, e.state.Meta.Order
 	n.Zero = e.now.Add(phase(uint32(n.ID), every) - every)
+	if e.settings.Levels > 0 {
+		e.heardOf[n.ID] = e.now
+	}
 	e.save(n)
 }
 

@@ -17,7 +17,7 @@ import (
 // themselves: no clock, no timer, no goroutine, no global chance, no I/O.
 func TestPurity(t *testing.T) {
 	allowed := []string{
-		"cmp", "container/heap", "encoding/binary", "errors", "fmt", "hash/fnv", "maps", "math", "math/rand/v2", "slices", "sort", "strconv",
+		"cmp", "container/heap", "encoding/binary", "errors", "fmt", "hash/fnv", "maps", "math", "math/bits", "math/rand/v2", "slices", "sort", "strconv",
 		"strings", "time", "simone/mib",
 	}
 	banned := map[string][]string{

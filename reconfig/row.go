@@ -43,9 +43,9 @@ func (l *List) Row(now Instant, id mib.NodeID) (RowStatus, bool) {
 	given := slotAt(e.Zero, e.Row.Interval, now.Add(-awaySlots*e.Row.Interval))
 	switch {
 	case e.Away:
-		s.Row.Slot = max(e.next, given)
-	case e.below < e.ownNext:
-		if arrived := max(e.below, given); arrived < e.ownNext {
+		s.Row.Slot = max(e.arrived.next, given)
+	case e.arrived.next < e.ownNext:
+		if arrived := max(e.arrived.next, given); arrived < e.ownNext {
 			s.Row.Slot = min(s.Row.Slot, arrived)
 		}
 	}
@@ -73,9 +73,7 @@ func (l *List) Relay(now Instant, r mib.Record) {
 		if e.Away {
 			e.next = max(e.next, r.Slot+1)
 		}
-		if r.Slot < e.ownNext {
-			e.below = max(e.below, r.Slot+1)
-		}
+		e.arrived.take(r.Slot)
 	case r.Kind == mib.RecordFailing:
 		e.failing = e.Away || e.failing
 	case r.Kind == mib.RecordBack:
