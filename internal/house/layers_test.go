@@ -292,7 +292,7 @@ func parameter(in ast.Node, f *ast.Field) (is bool) {
 var pure = map[string]string{
 	"mib":         "cmp embed encoding/binary errors fmt math net/netip reflect slices strconv strings sync sync/atomic time unicode unicode/utf8",
 	"sim/heap":    "slices",
-	"reconfig":    "cmp container/heap encoding/binary errors fmt hash/fnv math math/rand/v2 slices sort strconv strings time maps",
+	"reconfig":    "cmp container/heap encoding/binary errors fmt hash/fnv math math/bits math/rand/v2 slices sort strconv strings time maps",
 	"temperature": "errors fmt math math/bits slices strconv strings time",
 }
 
