@@ -83,7 +83,7 @@ func TestBackupSocket(t *testing.T) {
 	}
 	for range 2 {
 		got, err := io.ReadAll(ask(t, socket, BackupRequest))
-		if err != nil || len(got) < 1<<20 || strings.Trim(string(got), piece) != "" {
+		if err != nil || len(got) < 1<<20 || !strings.HasPrefix(strings.Repeat(piece, len(got)/len(piece)+1), string(got)) {
 			t.Errorf("%d octets, %v", len(got), err)
 		}
 	}
