@@ -149,7 +149,8 @@ func (w *World) checkHeirs(lost *machine, polled map[*machine][]mib.NodeID) {
 		}
 		moved := 0
 		for _, id := range polled[m] {
-			if _, have := m.disk.Rows[id]; !have || len(w.holders(id)) > 1 && !m.list.Polls(id) && w.top.store.Nodes[id].Owner != m.id {
+			n := w.top.store.Nodes[id]
+			if _, have := m.disk.Rows[id]; !have || len(w.holders(id)) > 1 && !m.list.Polls(id) && n.Owner != m.id && n.Intent.Target != m.id {
 				moved++
 			}
 		}
