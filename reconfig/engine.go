@@ -334,6 +334,14 @@ func (e *Engine) restarted(ev Restarted) {
 	if ev.Restored {
 		e.scoutAll()
 		e.state.Meta.Restored, e.state.Meta.Backed = e.state.Meta.Term, e.state.Meta.High
+		// Fences are ordered by the ILMs' own epochs first: what was sent after
+		// the backup, and is still on its way, may have newer ones than it knows.
+		for _, id := range e.ids {
+			if n, _ := e.node(id); n.Wanted && n.Owner == e.state.Meta.Self {
+				*n = n.clone()
+				e.raiseOwner(n)
+			}
+		}
 	}
 }
 

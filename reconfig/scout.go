@@ -47,7 +47,7 @@ func (e *Engine) scouted(ev ChildReported) {
 	}
 	*n = n.clone()
 	n.Wanted = true
-	e.save(n)
+	e.raiseOwner(n) // above all fences of before (restarted)
 	e.formed = true
 	e.addChild(n.ID) // whoever has its own row: what it polls must be known before anything is decided
 	e.record(Entry{Kind: KindAdopt, Node: n.ID, Seen: fmt.Sprintf("an ILM of this manager (%v), which the store does not know", ev.Report.Fence)})
