@@ -213,7 +213,11 @@ func (l *List) planRows(now Instant, a mib.Apply, ch *ListChange) *Refusal {
 		if have {
 			ch.undo.Rows = append(ch.undo.Rows, old.ListRow)
 			zero := old.Zero
-			if r.Slot > old.next+1 { // the parent knows of slots that this list, its clock set back, does not
+			present := old.next
+			if old.Away { // whose numbers are those of the managers below
+				present = slotAt(zero, old.Row.Interval, now)
+			}
+			if r.Slot > present+1 { // the parent knows of slots that this list, its clock set back, does not
 				zero = now.Add(r.Due - time.Duration(r.Slot)*r.Interval)
 			} else if r.Interval != old.Row.Interval { // keep the numbering, change the pace
 				zero = due(old.Zero, old.Row.Interval, old.next).Add(-time.Duration(old.next) * r.Interval)
@@ -326,6 +330,9 @@ func (l *List) put(r ListRow, now Instant) {
 	if back { // polled here again, from the present slot on
 		e.ownNext = max(e.next, slotAt(e.Zero, r.Row.Interval, now))
 		e.next, e.flying, e.ownFirst, e.ownSamples = e.ownNext, 0, 0, 0
+	}
+	if moved {
+		e.arrived.begin(r.Row.Slot)
 	}
 	if moved || back { // what waits for another poll was due by another schedule
 		e.waiting = 0
