@@ -19,6 +19,7 @@ import (
 type search struct {
 	since  Instant      // when the owner was first heard not to reach it
 	at     Instant      // not before
+	rests  Instant      // not before this, even if it announces itself
 	asking bool         // a manager that reaches it is being looked for
 	tried  []mib.NodeID // that could not reach it either, in this search
 }
@@ -80,7 +81,7 @@ func (e *Engine) nextToTry(n *Node, incoming map[mib.NodeID]int) (mib.NodeID, bo
 		to, ok = self, true
 	}
 	if !ok {
-		s.asking, s.at = false, e.now.Add(e.settings.BanFor)
+		s.asking, s.at, s.rests = false, e.now.Add(e.settings.BanFor), e.now.Add(restRounds*e.settings.Trigger)
 		if len(s.tried) > 0 {
 			e.record(Entry{Kind: KindAbort, Node: n.ID, From: n.Owner, Nodes: 1,
 				Seen: fmt.Sprintf("nobody reaches it: not its owner since %v, nor %v", e.now.Sub(s.since).Round(time.Second), s.tried)})
@@ -117,9 +118,15 @@ func (e *Engine) reached(id mib.NodeID) {
 	}
 }
 
-// spoke: a node that its owner does not reach lives.
+// spoke: a node that its owner does not reach lives, so it is looked for again.
+// One that announces itself and answers nobody, because of a wrong key or a
+// firewall, goes on announcing: the search that is on is not begun anew, nor
+// soon after one has ended.
 func (e *Engine) spoke(id mib.NodeID) {
-	if s := e.searches[id]; s != nil {
-		s.at, s.tried = min(s.at, e.now), nil
+	if s := e.searches[id]; s != nil && !s.asking {
+		s.at = min(s.at, max(e.now, s.rests))
 	}
 }
+
+// restRounds is how many triggers at least lie between two searches for a node.
+const restRounds = 10

@@ -115,3 +115,33 @@ func TestPinnedNodeOutOfReachStays(t *testing.T) {
 		t.Errorf("a pinned node went from %d to %d", owner, got)
 	}
 }
+
+// A node that announces itself over and over, and answers nobody, is not
+// looked for without an end.
+func TestNodeThatOnlySpeaksIsLeftAlone(t *testing.T) {
+	w := testbed.NewWorld(2, 24, 5, quick())
+	w.Run(10 * time.Second)
+	owner := ilms(w)[0]
+	leaf := leafOf(t, w, owner)
+	for id := range w.Nodes {
+		w.Nodes[leaf].Unseen[id] = true
+	}
+	w.Run(20 * time.Second)
+	const seconds = 300
+	tried := 0
+	for range seconds {
+		w.Run(time.Second)
+		if n, _ := w.Parent.Engine.Node(leaf); n.Intent.Target != 0 {
+			tried++
+		}
+	}
+	// A search of four ILMs and the top takes some fifteen seconds, and the
+	// next one waits for ten.
+	t.Logf("tried elsewhere in %d of %d seconds", tried, seconds)
+	if tried == 0 || tried > seconds*3/4 {
+		t.Errorf("tried elsewhere in %d of %d seconds", tried, seconds)
+	}
+	if got := ownerOf(w, leaf); got != owner {
+		t.Errorf("it went from %d to %d", owner, got)
+	}
+}
