@@ -82,7 +82,7 @@ func load(path string, c target, overrides []Override) error {
 	if path != "" {
 		info, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("read configuration: %w: --config names the file; configs/ has examples to start from, and without --config the defaults hold", err)
+			return fmt.Errorf("read configuration: %w: check the path (of a daemon: --config; without it the defaults hold); configs/ has examples to start from", err)
 		}
 		if err != nil {
 			return fmt.Errorf("read configuration: %w", err)

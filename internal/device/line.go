@@ -18,11 +18,11 @@ import (
 func parseLine(line []byte) (v mib.Variable, err error) {
 	name, rest, ok := bytes.Cut(line, []byte("|"))
 	if !ok {
-		return v, errors.New("there is no | in it; a line is OID|TAG|VALUE")
+		return v, errors.New("there is no | in it")
 	}
 	tag, value, ok := bytes.Cut(rest, []byte("|"))
 	if !ok {
-		return v, errors.New("there is only one | in it; a line is OID|TAG|VALUE")
+		return v, errors.New("there is only one | in it")
 	}
 	if v.Name, err = mib.ParseOID(string(name)); err != nil {
 		return v, err
