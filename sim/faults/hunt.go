@@ -28,10 +28,21 @@ type Bag struct {
 	FirstFailing  uint64 // the lowest seed of those; 0: none
 	FirstSeed     uint64
 	LastSeed      uint64
-	LeastTriggers int // of a scenario
+	Failing       []Failing // the first maxFailing in the order in which they ended
+	LeastTriggers int       // of a scenario
 	LeastFaults   int
 	Took          time.Duration
 }
+
+// Failing is a scenario with a violation.
+type Failing struct {
+	Seed      uint64 `json:"seed"`
+	Levels    int    `json:"levels"`
+	Violation string `json:"violation"` // the first
+}
+
+// maxFailing is how many of them a bag holds: enough to see what they have in common.
+const maxFailing = 1000
 
 // Run hunts until all scenarios are run or ctx is done; those under way are
 // finished, unless a violation is enough.
@@ -53,9 +64,10 @@ func (h Hunt) Run(ctx context.Context) Bag {
 	for range max(h.Cores, 1) {
 		workers.Go(func() {
 			for seed, more := take(); more; seed, more = take() {
-				r := Run(Draw(seed, h.Shape), nil)
+				s := Draw(seed, h.Shape)
+				r := Run(s, nil)
 				mu.Lock()
-				bag.add(seed, r)
+				bag.add(s, r)
 				bag.Took = time.Since(began)
 				if h.Progress != nil {
 					h.Progress(bag)
@@ -70,7 +82,8 @@ func (h Hunt) Run(ctx context.Context) Bag {
 }
 
 // add takes the result of one scenario.
-func (b *Bag) add(seed uint64, r Result) {
+func (b *Bag) add(s *Scenario, r Result) {
+	seed := s.Seed
 	b.LastSeed = max(b.LastSeed, seed)
 	if b.Scenarios == 0 {
 		b.LeastTriggers, b.LeastFaults = r.Triggers, r.Faults
@@ -86,6 +99,9 @@ func (b *Bag) add(seed uint64, r Result) {
 	b.Lost += r.Lost
 	if len(r.Violations) > 0 {
 		b.Failed++
+		if len(b.Failing) < maxFailing {
+			b.Failing = append(b.Failing, Failing{Seed: seed, Levels: s.Levels, Violation: r.Violations[0]})
+		}
 		if b.Failed == 1 || seed < b.FirstFailing {
 			b.FirstFailing, b.Violations = seed, r.Violations
 		}

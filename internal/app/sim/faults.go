@@ -103,30 +103,31 @@ func (f *faultsFlags) validate() error {
 
 // faultsResult is what simonectl sim faults ends with.
 type faultsResult struct {
-	Scenarios        uint64   `json:"scenarios"`
-	Violations       uint64   `json:"violations"` // scenarios with one or more
-	PerHour          float64  `json:"scenarios_per_hour"`
-	PerHourCore      float64  `json:"scenarios_per_hour_core"`
-	FirstFailing     *uint64  `json:"first_failing_seed"`
-	Break            string   `json:"break,omitempty"`
-	Nodes            int      `json:"nodes"`
-	FirstSeed        uint64   `json:"first_seed"`
-	LastSeed         uint64   `json:"last_seed"`
-	Cores            int      `json:"cores"`
-	Seconds          float64  `json:"seconds"`
-	TriggersMin      int      `json:"triggers_min"` // of a scenario
-	FaultsMin        int      `json:"faults_min"`
-	Triggers         int      `json:"triggers"`
-	Faults           int      `json:"faults"`
-	Steps            uint64   `json:"steps"`
-	Polls            uint64   `json:"polls"`
-	Samples          uint64   `json:"samples"`
-	PlannedMoves     int      `json:"planned_moves"`
-	SamplesLost      *int     `json:"samples_lost,omitempty"` // with --moves
-	SamplesDoubled   *int     `json:"samples_duplicated,omitempty"`
-	Violation        []string `json:"violation,omitempty"`
-	Scenario         string   `json:"scenario,omitempty"` // shrunk
-	ScenarioViolates []string `json:"scenario_violation,omitempty"`
+	Scenarios        uint64           `json:"scenarios"`
+	Violations       uint64           `json:"violations"` // scenarios with one or more
+	PerHour          float64          `json:"scenarios_per_hour"`
+	PerHourCore      float64          `json:"scenarios_per_hour_core"`
+	FirstFailing     *uint64          `json:"first_failing_seed"`
+	Break            string           `json:"break,omitempty"`
+	Nodes            int              `json:"nodes"`
+	FirstSeed        uint64           `json:"first_seed"`
+	LastSeed         uint64           `json:"last_seed"`
+	Cores            int              `json:"cores"`
+	Seconds          float64          `json:"seconds"`
+	TriggersMin      int              `json:"triggers_min"` // of a scenario
+	FaultsMin        int              `json:"faults_min"`
+	Triggers         int              `json:"triggers"`
+	Faults           int              `json:"faults"`
+	Steps            uint64           `json:"steps"`
+	Polls            uint64           `json:"polls"`
+	Samples          uint64           `json:"samples"`
+	PlannedMoves     int              `json:"planned_moves"`
+	SamplesLost      *int             `json:"samples_lost,omitempty"` // with --moves
+	SamplesDoubled   *int             `json:"samples_duplicated,omitempty"`
+	Violation        []string         `json:"violation,omitempty"` // of the first failing seed
+	Failing          []faults.Failing `json:"failing,omitempty"`
+	Scenario         string           `json:"scenario,omitempty"` // shrunk
+	ScenarioViolates []string         `json:"scenario_violation,omitempty"`
 }
 
 // hunt runs scenarios and shows what came of them.
@@ -159,7 +160,7 @@ func (f *faultsFlags) hunt(cmd *cobra.Command) error {
 	r := faultsResult{
 		Scenarios: bag.Scenarios, Violations: bag.Failed, PerHour: bag.PerHour(), PerHourCore: bag.PerHour() / float64(f.cores), Break: f.rule, Nodes: f.nodes,
 		FirstSeed: bag.FirstSeed, LastSeed: bag.LastSeed, Cores: f.cores, Seconds: bag.Took.Seconds(), TriggersMin: bag.LeastTriggers, FaultsMin: bag.LeastFaults,
-		Triggers: bag.Triggers, Faults: bag.Faults, Steps: bag.Steps, Polls: bag.Polls, Samples: bag.Samples, PlannedMoves: bag.Planned, Violation: bag.Violations,
+		Triggers: bag.Triggers, Faults: bag.Faults, Steps: bag.Steps, Polls: bag.Polls, Samples: bag.Samples, PlannedMoves: bag.Planned, Violation: bag.Violations, Failing: bag.Failing,
 	}
 	if f.moves > 0 {
 		r.SamplesLost, r.SamplesDoubled = &bag.Lost, new(int)
@@ -256,6 +257,11 @@ func (r *faultsResult) table(w io.Writer) {
 	fmt.Fprintf(w, "first failing seed\t%d\n", *r.FirstFailing)
 	for _, v := range r.Violation {
 		fmt.Fprintf(w, "\t%s\n", v)
+	}
+	for _, v := range r.Failing {
+		if v.Seed != *r.FirstFailing {
+			fmt.Fprintf(w, "seed %d\t%s\n", v.Seed, v.Violation)
+		}
 	}
 	if r.Scenario != "" {
 		fmt.Fprintf(w, "\nThis shorter scenario fails too; --replay FILE --trace shows how:\n\n%s\n", r.Scenario)
