@@ -84,7 +84,7 @@ func (w *World) dispatch(ev event) {
 	case timedOut:
 		w.answer(ev.call, reconfig.ActionFailed{Action: ev.call.id, Why: reconfig.TimedOut, Text: "no answer"}, false)
 	case told:
-		if m := ev.mgr; m.life != 0 && (ev.m == nil || !w.links.blocked(ev.m.place, m.place)) {
+		if m := ev.mgr; m.life != 0 && (ev.m == nil || !w.links.blocked(ev.m.place, m.place) && !w.refuses(m, ev.m)) {
 			w.tell(m, stamp(ev.ev, m.at(w)))
 		}
 	case announces:

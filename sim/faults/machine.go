@@ -198,6 +198,18 @@ func (w *World) announce(m *machine) {
 	w.after(lonely, event{kind: announces, m: m})
 }
 
+// refuses reports whether a manager's host does not let in a machine that
+// announces itself: another one answers at the address at which its identity
+// is known (docs/guarantees.md: two machines with one UUID).
+func (w *World) refuses(by *manager, m *machine) bool {
+	n, known := by.store.Nodes[m.id]
+	if w.clones == 0 || !known || n.Address == m.address {
+		return false
+	}
+	o := w.addresses[n.Address]
+	return o != nil && o.up && o.id == m.id && o.paused <= w.now && !w.apart(by.place, o.place)
+}
+
 // wakeList has a list's polls run when they are due.
 func (w *World) wakeList(m *machine) {
 	next, ok := m.list.Next()
