@@ -1,6 +1,7 @@
 package reconfig
 
 import (
+	"cmp"
 	"slices"
 
 	"simone/mib"
@@ -77,15 +78,15 @@ func (e *Engine) addChild(id mib.NodeID) *child {
 		rows: make(map[mib.NodeID]*seenRow), strays: make(map[mib.NodeID]mib.Epoch), marks: make(map[mib.NodeID]Cursor),
 	}
 	e.children[id] = c
-	i, _ := slices.BinarySearch(e.order, id)
-	e.order = slices.Insert(e.order, i, id)
+	i, _ := e.placeInLine(id)
+	e.line = slices.Insert(e.line, i, c)
 	return c
 }
 
 func (e *Engine) removeChild(id mib.NodeID) {
 	delete(e.children, id)
-	if i, found := slices.BinarySearch(e.order, id); found {
-		e.order = slices.Delete(e.order, i, i+1)
+	if i, found := e.placeInLine(id); found {
+		e.line = slices.Delete(e.line, i, i+1)
 	}
 	for _, k := range e.ids {
 		if n, _ := e.node(k); n.wasOwner(id) {
@@ -94,6 +95,11 @@ func (e *Engine) removeChild(id mib.NodeID) {
 			e.save(n)
 		}
 	}
+}
+
+// placeInLine is where a child is among all of them, or would be.
+func (e *Engine) placeInLine(id mib.NodeID) (int, bool) {
+	return slices.BinarySearchFunc(e.line, id, func(c *child, id mib.NodeID) int { return cmp.Compare(c.id, id) })
 }
 
 // ready reports whether conclusions may be drawn from what is known of the

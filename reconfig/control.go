@@ -26,15 +26,15 @@ func (e *Engine) control() {
 		if row, ok := e.lacks(&n, n.Intent.Target, n.Intent.Epoch); ok {
 			stage[n.Intent.Target] = append(stage[n.Intent.Target], row)
 		}
-		for _, cid := range e.order {
-			c := e.children[cid]
+		for _, c := range e.line {
+			cid := c.id
 			if r := c.rows[id]; r != nil && cid != n.Owner && cid != n.Intent.Target && e.free(c) && e.destroyable(&n, c, r) {
 				destroy[cid] = append(destroy[cid], mib.Tombstone{Node: id, Epoch: r.Row.Epoch})
 			}
 		}
 	}
-	for _, cid := range e.order {
-		c := e.children[cid]
+	for _, c := range e.line {
+		cid := c.id
 		if !e.free(c) {
 			continue
 		}

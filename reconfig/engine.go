@@ -23,7 +23,7 @@ type Engine struct {
 	begun    bool
 
 	children map[mib.NodeID]*child // self among them
-	order    []mib.NodeID          // of children, sorted
+	line     []*child              // children by NodeID
 	ids      []mib.NodeID          // of nodes, sorted
 	owned    map[mib.NodeID]map[mib.NodeID]struct{}
 	wanted   map[mib.NodeID]struct{} // nodes that are to be ILMs
@@ -183,9 +183,9 @@ func (e *Engine) work() {
 		}
 		e.settleAll()
 		e.control()
-		for _, id := range e.order {
-			e.readLog(e.children[id])
-			e.announce(e.children[id])
+		for _, c := range e.line {
+			e.readLog(c)
+			e.announce(c)
 		}
 		e.announceDeeper()
 	}
@@ -247,62 +247,6 @@ func (e *Engine) alert(format string, args ...any) {
 	e.counters.Alerts++
 	e.do(Alert{fmt.Sprintf(format, args...)})
 }
-
-// node is a copy of a node to change and put back with save.
-func (e *Engine) node(id mib.NodeID) (*Node, bool) {
-	n, ok := e.state.Nodes[id]
-	return &n, ok
-}
-
-// save puts a changed node back and has it persisted.
-func (e *Engine) save(n *Node) {
-	if old, ok := e.state.Nodes[n.ID]; !ok {
-		i, _ := slices.BinarySearch(e.ids, n.ID)
-		e.ids = slices.Insert(e.ids, i, n.ID)
-		e.own(n.Owner, n.ID)
-	} else if old.Owner != n.Owner {
-		delete(e.owned[old.Owner], n.ID)
-		e.own(n.Owner, n.ID)
-	}
-	if old, ok := e.state.Nodes[n.ID]; ok && old.Owner != n.Owner && n.manages() {
-		n.Manager = n.Under != 0 && n.Under == n.Owner
-		if n.Manager || e.state.Nodes[n.Under].Owner != n.Owner { // what was announced was of the old one
-			n.Under = 0
-		}
-	}
-	e.want(n)
-	e.state.Nodes[n.ID] = *n
-	e.dirtyNodes[n.ID] = struct{}{}
-	e.touch(n.ID)
-}
-
-// want keeps the sets of nodes that are to be ILMs, and that are some further
-// down.
-func (e *Engine) want(n *Node) {
-	if n.manages() {
-		e.deeper[n.ID] = struct{}{}
-	} else {
-		delete(e.deeper, n.ID)
-	}
-	if n.Wanted {
-		e.wanted[n.ID] = struct{}{}
-	} else {
-		delete(e.wanted, n.ID)
-	}
-}
-
-func (e *Engine) own(owner, id mib.NodeID) {
-	if e.owned[owner] == nil {
-		e.owned[owner] = make(map[mib.NodeID]struct{})
-	}
-	e.owned[owner][id] = struct{}{}
-}
-
-// touch has a node looked at in this step's work.
-func (e *Engine) touch(id mib.NodeID) { e.open[id] = struct{}{} }
-
-// ownedBy is the nodes of an owner, sorted.
-func (e *Engine) ownedBy(owner mib.NodeID) []mib.NodeID { return sortedKeys(e.owned[owner]) }
 
 func (e *Engine) restarted(ev Restarted) {
 	e.begun, e.since = true, e.now
@@ -423,8 +367,7 @@ func (e *Engine) Deadline() Instant {
 	sooner(e.nextRound)
 	sooner(e.holdUntil)
 	sooner(e.formBy)
-	for _, id := range e.order {
-		c := e.children[id]
+	for _, c := range e.line {
 		if c.probe == 0 {
 			sooner(c.probeAt)
 		}
@@ -465,12 +408,12 @@ func (e *Engine) Ledger(id mib.NodeID) Ledger { return e.state.Ledgers[id] }
 
 // Children gives the state of every child manager, by NodeID, without self.
 func (e *Engine) Children() []ChildStatus {
-	out := make([]ChildStatus, 0, len(e.order))
-	for _, id := range e.order {
-		if c := e.children[id]; !c.self {
+	out := make([]ChildStatus, 0, len(e.line))
+	for _, c := range e.line {
+		if !c.self {
 			out = append(out, ChildStatus{
-				ID: id, Report: c.report, At: c.reportAt, Silent: c.silent,
-				Lost: c.lost, Retiring: e.state.Nodes[id].Retiring, Ready: e.ready(c), Nodes: len(e.owned[id]),
+				ID: c.id, Report: c.report, At: c.reportAt, Silent: c.silent,
+				Lost: c.lost, Retiring: e.state.Nodes[c.id].Retiring, Ready: e.ready(c), Nodes: len(e.owned[c.id]),
 			})
 		}
 	}
@@ -511,15 +454,3 @@ type Counters struct {
 
 // Counters gives the counts.
 func (e *Engine) Counters() Counters { return e.counters }
-
-func sortedKeys[V any](m map[mib.NodeID]V) []mib.NodeID {
-	if len(m) == 0 {
-		return nil
-	}
-	keys := make([]mib.NodeID, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}

@@ -8,8 +8,7 @@ import (
 
 // claimAll raises the fence of children that are not claimed.
 func (e *Engine) claimAll() {
-	for _, id := range e.order {
-		c := e.children[id]
+	for _, c := range e.line {
 		if !c.claimed && c.set == nil && c.reportAt > 0 && !c.silent && !c.lost && e.now >= c.retryAt {
 			if !e.keeps(GuardClaim) { // taken for claimed as it is
 				c.claimed, c.full, c.probeAt, c.acked = true, true, e.now, c.report.Fence
@@ -104,15 +103,13 @@ func (e *Engine) done(id ActionID) {
 			r := &seenRow{}
 			if old != nil {
 				*r = *old
-				c.digest.Remove(row.Node, old.Row.Epoch)
 				slot, due := r.Row.Slot, r.Row.Due
 				r.Row, r.at = row, 0
 				r.Row.Slot, r.Row.Due = slot, due
 			} else {
 				r.Row = row
 			}
-			c.rows[row.Node] = r
-			c.digest.Add(row.Node, row.Epoch)
+			e.setRow(c, r)
 			delete(c.marks, row.Node)
 			e.touch(row.Node)
 		}
@@ -120,7 +117,7 @@ func (e *Engine) done(id ActionID) {
 	case Release:
 		for _, t := range set.Apply.Destroy {
 			if r := c.rows[t.Node]; r != nil && !t.Epoch.Less(r.Row.Epoch) {
-				c.drop(t.Node)
+				e.dropRow(c, t.Node)
 			}
 			delete(c.strays, t.Node)
 			e.touch(t.Node)

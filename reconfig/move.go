@@ -152,8 +152,8 @@ func (e *Engine) settle(id mib.NodeID) bool {
 	if present.leaving() {
 		return e.settleLeaving(&present)
 	}
-	for _, cid := range e.order {
-		c := e.children[cid]
+	for _, c := range e.line {
+		cid := c.id
 		if !e.readable(c) || c.set != nil {
 			continue // nothing is concluded while a SET is under way
 		}

@@ -90,8 +90,8 @@ func (e *Engine) place() {
 // may move: the churn, or one ILM's list if that is more (DESIGN section 2).
 func (e *Engine) budget() int {
 	most := 1
-	for _, id := range e.order {
-		most = max(most, len(e.owned[id]))
+	for _, c := range e.line {
+		most = max(most, len(e.owned[c.id]))
 	}
 	return max(int(e.settings.Churn*float64(len(e.ids))+0.999), most)
 }
@@ -173,8 +173,8 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 // coldest is the ILM with the fewest rows of those that may take the node.
 func (e *Engine) coldest(n *Node, incoming map[mib.NodeID]int, may func(*child) bool) (mib.NodeID, bool) {
 	best, rows := mib.NodeID(0), 0
-	for _, id := range e.order {
-		c := e.children[id]
+	for _, c := range e.line {
+		id := c.id
 		if c.self || id == n.Owner || !e.ready(c) || !may(c) {
 			continue
 		}

@@ -11,14 +11,13 @@ import (
 // probeAll sends the probes that are due.
 func (e *Engine) probeAll() {
 	e.probeScouts()
-	for _, id := range e.order {
-		c := e.children[id]
+	for _, c := range e.line {
 		if c.probe != 0 || e.now < c.probeAt || c.lost { // a lost one is to miss a parent, and look for one
 			continue
 		}
 		c.probe, c.probeSeq, c.calm = e.action(), c.seq, c.set == nil
 		c.probeAt = e.now.Add(e.settings.Probe)
-		p := Probe{ID: c.probe, Child: id, Full: c.full && c.claimed}
+		p := Probe{ID: c.probe, Child: c.id, Full: c.full && c.claimed}
 		if !p.Full && e.readable(c) {
 			p.Rows = e.watched(c)
 		}
@@ -110,18 +109,15 @@ func (e *Engine) reported(ev ChildReported) {
 
 // readWhole takes a child's whole list for what it has.
 func (e *Engine) readWhole(c *child, rows []RowReport) {
-	old := c.rows
-	c.rows = make(map[mib.NodeID]*seenRow, len(rows))
-	c.digest = mib.Digest{}
+	for id := range c.rows {
+		e.touch(id)
+	}
+	e.dropRows(c)
 	clear(c.strays)
 	for i := range rows {
 		r := &rows[i]
-		c.rows[r.Row.Node] = &seenRow{*r, e.now}
-		c.digest.Add(r.Row.Node, r.Row.Epoch)
+		e.setRow(c, &seenRow{*r, e.now})
 		e.touch(r.Row.Node)
-	}
-	for id := range old {
-		e.touch(id)
 	}
 	for id := range e.owned[c.id] {
 		e.touch(id)
@@ -148,26 +144,15 @@ func (e *Engine) readRows(c *child, rows []RowReport) {
 		e.touch(id)
 		i := slices.IndexFunc(rows, func(r RowReport) bool { return r.Row.Node == id })
 		if i < 0 {
-			c.drop(id)
+			e.dropRow(c, id)
 			continue
 		}
 		r := &seenRow{rows[i], e.now}
-		if old := c.rows[id]; old != nil {
-			c.digest.Remove(id, old.Row.Epoch)
-			if r.Row.Interval == 0 {
-				r.Row.Interval = old.Row.Interval
-			}
+		if old := c.rows[id]; old != nil && r.Row.Interval == 0 {
+			r.Row.Interval = old.Row.Interval
 		}
-		c.rows[id] = r
-		c.digest.Add(id, r.Row.Epoch)
+		e.setRow(c, r)
 		e.takeOver(c, r)
-	}
-}
-
-func (c *child) drop(id mib.NodeID) {
-	if old := c.rows[id]; old != nil {
-		c.digest.Remove(id, old.Row.Epoch)
-		delete(c.rows, id)
 	}
 }
 

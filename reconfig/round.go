@@ -95,8 +95,8 @@ func (e *Engine) view() (View, Round) {
 		Budget: e.budget(), Grown: e.memory.grown, GrownAt: e.memory.grownAt, Allows: e.mayMove}
 	r := Round{At: e.now}
 	busy, unsettled := e.busy(), e.unsettled()
-	for _, id := range e.order {
-		c := e.children[id]
+	for _, c := range e.line {
+		id := c.id
 		if c.self {
 			continue
 		}
