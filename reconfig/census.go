@@ -54,16 +54,21 @@ func (e *Engine) detection() time.Duration {
 
 // bringBack gives those nodes of a child to others that nobody below it polls:
 // those of which nothing was heard for some intervals. Nodes that were last
-// heard of as not answering say nothing for long, and are taken last.
+// heard of as not answering say nothing for long, and are taken last; so are
+// ILMs, as what those have polled and nobody has read is lost with their place.
 func (e *Engine) bringBack(c *child) {
 	if read := e.readTo(c); read.Incarnation != c.lastHead.Incarnation || read.Seq < c.lastHead.Seq {
 		return // what is to be heard has not been read
 	}
 	late := e.now.Sub(c.astray) >= 3*(e.settings.Trigger+e.detection())
+	// What is polled comes up from level to level, and at each may be a
+	// detection late before anybody there is called silent.
+	under := time.Duration(e.settings.Levels) * e.detection()
 	moved, incoming := 0, make(map[mib.NodeID]int)
 	for _, id := range e.ownedBy(c.id) {
 		n, _ := e.node(id)
-		if n.Intent.Target != 0 || n.leaving() || n.Wanted || e.failing[id] && !late || e.now.Sub(max(e.heardOf[id], e.since)) < quietSlots*e.interval(n) {
+		if n.Intent.Target != 0 || n.leaving() || n.Wanted || (e.failing[id] || n.manages()) && !late ||
+			e.now.Sub(max(e.heardOf[id], e.since)) < quietSlots*e.interval(n)+under {
 			continue
 		}
 		*n = n.clone()

@@ -75,14 +75,12 @@ func (l *List) Polled(now Instant, node mib.NodeID, slot uint32, s mib.Sample) {
 	}
 	l.landed(e, slot)
 	e.concluded(slot)
-	if e.first == 0 {
-		e.first = slot
+	if e.proved(slot) {
+		if e.ownFirst == 0 {
+			e.ownFirst = slot
+		}
+		e.ownSamples++
 	}
-	if e.ownFirst == 0 {
-		e.ownFirst = slot
-	}
-	e.samples++
-	e.ownSamples++
 	e.lastAt = now
 	e.cost = s.Cost
 	if e.rtt == 0 {
@@ -99,6 +97,20 @@ func (l *List) Polled(now Instant, node mib.NodeID, slot uint32, s mib.Sample) {
 		}
 	}
 	e.failures = 0
+}
+
+// proved notes a sample, of this manager or of one below, and reports whether it
+// says that the row is polled: one that was taken for an earlier row of the node
+// and comes late does not, and no commit is to rest on it.
+func (e *entry) proved(slot uint32) bool {
+	if slot < e.begun {
+		return false
+	}
+	if e.first == 0 {
+		e.first = slot
+	}
+	e.samples++
+	return true
 }
 
 // landed notes that a poll has ended: one that waited for that is due.

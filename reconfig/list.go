@@ -98,7 +98,8 @@ type entry struct {
 	heapAt   int
 	flying   uint32 // slot of the poll that is out; 0: none
 	waiting  uint32 // slot that came due meanwhile; 0: none
-	first    uint32
+	begun    uint32 // the slot that the row began with: samples of earlier ones were taken for an earlier row
+	first    uint32 // what has proved the row: its first sample's slot, and how many
 	samples  uint32
 	failures uint32 // polls in a row without an answer
 	failing  bool
@@ -319,11 +320,13 @@ func (l *List) put(r ListRow, now Instant) {
 		if due(e.Zero, r.Row.Interval, e.next) < now.Add(-r.Row.Interval) { // after a restart
 			e.next = slotAt(e.Zero, r.Row.Interval, now)
 		}
+		e.begun = e.next
 		e.arrived.begin(e.next)
 	}
 	if have && r.Row.Slot > e.next+1 {
 		// Nobody polls the slots between here: what proves the row, and the
 		// fence of a move that rests on it, begin with the new number.
+		e.begun = r.Row.Slot
 		e.next, e.first, e.samples, e.ownFirst, e.ownSamples = r.Row.Slot, 0, 0, 0, 0
 		e.arrived.begin(e.next)
 	}

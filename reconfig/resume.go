@@ -51,7 +51,7 @@ func (l *List) takeRunning(e *entry, polled func(mib.NodeID) (uint32, bool), now
 		return
 	}
 	e.at = now.Add(due(e.Zero, e.Row.Interval, e.next).Sub(now) / 2)
-	e.next = running
+	e.next, e.begun = running, running
 	heap.Fix(&l.queue, e.heapAt)
 }
 

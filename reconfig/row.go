@@ -64,10 +64,7 @@ func (l *List) Relay(now Instant, r mib.Record) {
 	switch {
 	case !have:
 	case r.Kind == mib.RecordSample:
-		if e.first == 0 {
-			e.first = r.Slot
-		}
-		e.samples++
+		e.proved(r.Slot)
 		e.lastAt = max(e.lastAt, at)
 		e.failing, e.failures = false, 0
 		if e.Away {
