@@ -34,6 +34,13 @@ func (c *Conductor) Ask(ctx context.Context, ask reconfig.Ask, node mib.NodeID) 
 	})
 }
 
+// Place has nodes go to the ILMs that an operator named.
+func (c *Conductor) Place(ctx context.Context, places []reconfig.Place) error {
+	return c.tell(ctx, "operator's wish", func(at reconfig.At) reconfig.Event {
+		return reconfig.OperatorAsked{At: at, Ask: reconfig.AskPlace, Places: places}
+	})
+}
+
 // Trigger asks for a round now and does not wait for it.
 func (c *Conductor) Trigger() {
 	c.box.put(letter{event: func(now reconfig.Instant) reconfig.Event {

@@ -87,6 +87,7 @@ func (g *Reconfig) scalars() []mib.Scalar {
 	for _, w := range nodeWishes() {
 		scalars = append(scalars, mib.Scalar{OID: w.object, Read: func() mib.Value { return mib.Gauge(0) }})
 	}
+	scalars = append(scalars, mib.Scalar{OID: mib.SimoneReconfigPlace, Read: func() mib.Value { return mib.Octets(nil) }})
 	if g.Change != nil {
 		scalars = append(scalars, mib.Scalar{OID: mib.SimoneReconfigPaused, Read: func() mib.Value {
 			return mib.Truth(g.Conductor().Meta().Paused)
@@ -139,18 +140,27 @@ type reconfigTxn struct {
 }
 
 // ask passes on a wish; the engine may have gone since the test.
-func (x *reconfigTxn) ask(ctx context.Context, a reconfig.Ask, node mib.NodeID) error {
+func (x *reconfigTxn) ask(ctx context.Context, a ask) error {
 	c := x.g.Conductor()
 	if c == nil {
 		return ErrStopped
 	}
-	return c.Ask(ctx, a, node)
+	if a.places != nil {
+		return c.Place(ctx, a.places)
+	}
+	return c.Ask(ctx, a.ask, a.node)
 }
 
 type ask struct {
-	ask, undo reconfig.Ask // undo 0: nothing to take back
-	node      mib.NodeID
-	index     int
+	ask, undo    reconfig.Ask // undo 0: nothing to take back
+	node         mib.NodeID
+	places, back []reconfig.Place // of AskPlace
+	index        int
+}
+
+// reverse is the wish that takes it back, if there is anything to.
+func (a ask) reverse() (ask, bool) {
+	return ask{ask: a.undo, node: a.node, places: a.back, index: a.index}, a.undo != 0
 }
 
 // test tests a SET of the group. All variables have passed their
@@ -175,6 +185,14 @@ func (g *Reconfig) test(vars []mib.Variable) (mib.Txn, *mib.SetError) {
 		object := v.Name[:len(v.Name)-1]
 		if object.Equal(mib.SimoneReconfigPaused) {
 			x.asks = append(x.asks, g.pause(mib.IsTrue(v.Value), i))
+			continue
+		}
+		if object.Equal(mib.SimoneReconfigPlace) {
+			a, refused := g.place(c, v, i)
+			if refused != nil {
+				return nil, refused
+			}
+			x.asks = append(x.asks, a)
 			continue
 		}
 		isKnob := false
@@ -258,7 +276,7 @@ func (x *reconfigTxn) Commit() *mib.SetError {
 	}
 	for _, a := range x.asks {
 		x.done++ // also if it fails: it may yet happen
-		if err := x.ask(ctx, a.ask, a.node); err != nil {
+		if err := x.ask(ctx, a); err != nil {
 			return failed(a.index, err)
 		}
 	}
@@ -271,11 +289,11 @@ func (x *reconfigTxn) Undo() *mib.SetError {
 	defer cancel()
 	var failed *mib.SetError
 	for ; x.done > 0; x.done-- {
-		a := x.asks[x.done-1]
-		if a.undo == 0 {
+		a, needed := x.asks[x.done-1].reverse()
+		if !needed {
 			continue
 		}
-		if err := x.ask(ctx, a.undo, a.node); err != nil && failed == nil {
+		if err := x.ask(ctx, a); err != nil && failed == nil {
 			failed = mib.Refuse(mib.UndoFailed, a.index, "%v", err)
 		}
 	}

@@ -174,6 +174,7 @@ var (
 	SimoneReconfigAbortedMoves  = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 25}
 	SimoneReconfigColdest       = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 26}
 	SimoneReconfigHistory       = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 27}
+	SimoneReconfigPlace         = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 28}
 	SimoneEventTable            = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 50}
 	SimoneEventEntry            = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 50, 1}
 	SimoneEventSequence         = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 50, 1, 1}
@@ -519,11 +520,12 @@ var objects = []Object{
 	{Name: "simoneReconfigAbortedMoves", OID: SimoneReconfigAbortedMoves, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Counter32", Type: TypeCounter32}, Units: "nodes"},
 	{Name: "simoneReconfigColdest", OID: SimoneReconfigColdest, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "TruthValue", Type: TypeInteger, Enum: []Enumeration{{"true", 1}, {"false", 2}}}},
 	{Name: "simoneReconfigHistory", OID: SimoneReconfigHistory, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "DisplayString", Type: TypeOctetString, Ranges: []Range{{0, 255}}, Text: true}},
+	{Name: "simoneReconfigPlace", OID: SimoneReconfigPlace, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "OCTET STRING", Type: TypeOctetString, Ranges: []Range{{0, 1200}}}},
 	{Name: "simoneEventTable", OID: SimoneEventTable, Shape: ShapeTable},
 	{Name: "simoneEventEntry", OID: SimoneEventEntry, Shape: ShapeEntry, Index: []string{"simoneEventSequence"}},
 	{Name: "simoneEventSequence", OID: SimoneEventSequence, Shape: ShapeColumn, Access: NotAccessible, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{1, 4294967295}}}},
 	{Name: "simoneEventTime", OID: SimoneEventTime, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "DateAndTime", Type: TypeOctetString, Ranges: []Range{{8, 8}, {11, 11}}}},
-	{Name: "simoneEventKind", OID: SimoneEventKind, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneEventKind", Type: TypeInteger, Enum: []Enumeration{{"split", 1}, {"migrate", 2}, {"merge", 3}, {"fork", 4}, {"join", 5}, {"failover", 6}, {"assign", 7}, {"promote", 8}, {"demote", 9}, {"drain", 10}, {"undrain", 11}, {"pin", 12}, {"unpin", 13}, {"pause", 14}, {"resume", 15}, {"trigger", 16}, {"lost", 17}, {"back", 18}, {"abort", 19}, {"adopt", 20}, {"term", 21}, {"joined", 22}, {"left", 23}, {"tuned", 24}, {"suspect", 25}, {"outcome", 26}, {"restore", 27}, {"round", 28}, {"lead", 29}}}},
+	{Name: "simoneEventKind", OID: SimoneEventKind, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneEventKind", Type: TypeInteger, Enum: []Enumeration{{"split", 1}, {"migrate", 2}, {"merge", 3}, {"fork", 4}, {"join", 5}, {"failover", 6}, {"assign", 7}, {"promote", 8}, {"demote", 9}, {"drain", 10}, {"undrain", 11}, {"pin", 12}, {"unpin", 13}, {"pause", 14}, {"resume", 15}, {"trigger", 16}, {"lost", 17}, {"back", 18}, {"abort", 19}, {"adopt", 20}, {"term", 21}, {"joined", 22}, {"left", 23}, {"tuned", 24}, {"suspect", 25}, {"outcome", 26}, {"restore", 27}, {"round", 28}, {"lead", 29}, {"place", 30}}}},
 	{Name: "simoneEventNodeId", OID: SimoneEventNodeId, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneNodeId", Type: TypeGauge32}},
 	{Name: "simoneEventFrom", OID: SimoneEventFrom, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneNodeId", Type: TypeGauge32}},
 	{Name: "simoneEventTo", OID: SimoneEventTo, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneNodeId", Type: TypeGauge32}},

@@ -157,13 +157,15 @@ const (
 	KindOutcome // what came of a transformation
 	KindRestore // a node goes back to a manager that can reach it
 	KindRound
-	KindLead // a manager leads, of several that share a store
+	KindLead  // a manager leads, of several that share a store
+	KindPlace // an operator asked that an ILM have a node
 )
 
 var kindNames = [...]string{
 	"none", "split", "migrate", "merge", "fork", "join", "failover", "assign", "promote", "demote",
 	"drain", "undrain", "pin", "unpin", "pause", "resume", "trigger", "lost", "back", "abort", "adopt",
 	"term", "joined", "left", "tuned", "suspect", "outcome", "restore", "round", "lead",
+	"place",
 }
 
 func (k Kind) String() string {

@@ -47,6 +47,7 @@ type Engine struct {
 	promoting  map[mib.NodeID]bool         // promoted in this life, not yet a child
 	rankAt     Instant                     // when all terms spent on outranking others are made up for
 	spurned    map[mib.NodeID]Instant      // not to be promoted before
+	askedAt    map[mib.NodeID]Instant      // since when a node has waited to go where an operator asked
 	quietUntil map[mib.NodeID]Instant      // after a move was given up: none but a failover before
 	called     map[mib.NodeID]Instant      // nodes that call themselves ILMs and may be below their owners
 	heirs      map[mib.NodeID][]mib.NodeID // ILMs that were below a lost one, by that
@@ -88,7 +89,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 		settings: settings, chance: rand.New(rand.NewPCG(seed, 0x51)), state: state,
 		children: make(map[mib.NodeID]*child), owned: make(map[mib.NodeID]map[mib.NodeID]struct{}),
 		called: make(map[mib.NodeID]Instant), heirs: make(map[mib.NodeID][]mib.NodeID), heirsUntil: make(map[mib.NodeID]Instant),
-		failing: make(map[mib.NodeID]bool), quietUntil: make(map[mib.NodeID]Instant), spurned: make(map[mib.NodeID]Instant),
+		failing: make(map[mib.NodeID]bool), askedAt: make(map[mib.NodeID]Instant), quietUntil: make(map[mib.NodeID]Instant), spurned: make(map[mib.NodeID]Instant),
 		scouts: make(map[mib.NodeID]*scout), searches: make(map[mib.NodeID]*search), heardOf: make(map[mib.NodeID]Instant), promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
 		wanted: make(map[mib.NodeID]struct{}), deeper: make(map[mib.NodeID]struct{}), open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
 		dirtyNodes: make(map[mib.NodeID]struct{}), dirtyLedgers: make(map[mib.NodeID]struct{}), dirtyCursors: make(map[mib.NodeID]struct{}),

@@ -104,6 +104,14 @@ type OperatorAsked struct {
 	At
 	Ask  Ask
 	Node mib.NodeID // of Drain, Undrain, Pin, Unpin
+	// Places are AskPlace's.
+	Places []Place
+}
+
+// Place says which ILM is to have a node.
+type Place struct {
+	Node mib.NodeID
+	At   mib.NodeID // 0: Node is an ILM that is to be a leaf again
 }
 
 // Ask is what an operator can ask for.
@@ -118,6 +126,7 @@ const (
 	AskUndrain
 	AskPin // leave this node where it is, whatever the policy says
 	AskUnpin
+	AskPlace // give nodes to the ILMs named, by planned moves
 )
 
 // Tuned changes the settings at run time.

@@ -32,6 +32,12 @@ func (e *Engine) save(n *Node) {
 		}
 	}
 	e.want(n)
+	if n.Placed == n.Owner { // where the operator wanted it
+		n.Placed = 0
+	}
+	if n.Placed == 0 {
+		delete(e.askedAt, n.ID)
+	}
 	e.state.Nodes[n.ID] = *n
 	e.dirtyNodes[n.ID] = struct{}{}
 	e.touch(n.ID)

@@ -183,6 +183,10 @@ func (e *Engine) operator(ev OperatorAsked) {
 		e.record(Entry{Kind: [...]Kind{KindPause, KindResume}[ev.Ask-AskPause], Node: m.Self})
 		return
 	}
+	if ev.Ask == AskPlace {
+		e.asksPlaces(ev.Places)
+		return
+	}
 	n, known := e.node(ev.Node)
 	if !known {
 		return

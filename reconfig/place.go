@@ -122,6 +122,8 @@ func (e *Engine) misplaced(n *Node) Kind {
 			return KindAssign
 		}
 		return KindNone
+	case e.placed(n) && !n.Pinned && !n.manages():
+		return KindPlace
 	case e.closed(n.Owner) && !n.Pinned && !n.manages():
 		return KindDrain
 	case n.banned(n.Owner, e.now) && e.children[n.Owner].rows[n.ID] == nil:
@@ -146,6 +148,9 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 	}
 	if why == KindRestore && e.sought(n.ID) {
 		return e.nextToTry(n, incoming)
+	}
+	if why == KindPlace {
+		return e.placeOf(n)
 	}
 	if to, ok := e.coldest(n, incoming, func(c *child) bool { return e.allowed(n, c) }); ok {
 		return to, true
@@ -336,11 +341,7 @@ func (e *Engine) ensureILMs() {
 		}
 		if !n.Retiring && e.settings.MaxILMs < 0 { // there are to be none below any more
 			*n = n.clone()
-			n.Retiring = true
-			e.save(n)
-			for k := range e.owned[id] {
-				e.touch(k)
-			}
+			e.retire(n)
 		}
 		if !n.Retiring && !n.Drained && (c == nil || !c.silent && !e.goodbye(c)) {
 			active++
@@ -371,7 +372,7 @@ func (e *Engine) promote(id mib.NodeID) {
 		return
 	}
 	*n = n.clone()
-	n.Wanted, n.Retiring = true, false
+	n.Wanted, n.Retiring, n.Placed = true, false, 0
 	e.save(n)
 	e.promoting[id] = true
 	if n.Owner == e.state.Meta.Self && n.Intent.Target == 0 {

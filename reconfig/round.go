@@ -119,7 +119,7 @@ func (e *Engine) view() (View, Round) {
 			}
 			cv := ChildView{ID: id, Temperature: t, Utilisation: c.report.Utilisation, Busy: busy[id], Capacity: e.capacity(c)}
 			for _, k := range e.ownedBy(id) {
-				if n := e.state.Nodes[k]; n.Pinned || n.Intent.Target != 0 || n.Wanted || n.manages() {
+				if n := e.state.Nodes[k]; n.Pinned || n.Placed != 0 || n.Intent.Target != 0 || n.Wanted || n.manages() {
 					cv.Fixed++
 				} else {
 					cv.Nodes = append(cv.Nodes, k)
@@ -245,7 +245,7 @@ func (e *Engine) enact(t Transformation) {
 	}
 	for _, id := range t.Nodes {
 		n, known := e.node(id)
-		if !known || n.Owner != t.From || n.Intent.Target != 0 || n.Pinned || n.Wanted || n.leaving() || !e.allowed(n, c) {
+		if !known || n.Owner != t.From || n.Intent.Target != 0 || n.Pinned || n.Placed != 0 || n.Wanted || n.leaving() || !e.allowed(n, c) {
 			continue
 		}
 		*n = n.clone()
@@ -255,11 +255,7 @@ func (e *Engine) enact(t Transformation) {
 	if t.Demote {
 		if n, known := e.node(t.From); known {
 			*n = n.clone()
-			n.Retiring = true
-			e.save(n)
-			for id := range e.owned[t.From] {
-				e.touch(id)
-			}
+			e.retire(n)
 		}
 	}
 	e.memory.began(e.now, t)

@@ -42,6 +42,9 @@ type Node struct {
 	Capabilities []string // "credential:NAME", "profile:NAME"; none advertised: all assumed
 	Drained      bool     // durable, overrides every policy, ends by the operator's word
 	Pinned       bool     // likewise
+	// Placed is the ILM that an operator asked to have the node; 0: none did,
+	// or it has it.
+	Placed mib.NodeID `json:",omitzero"`
 
 	Owner  mib.NodeID // the manager whose samples count; 0: nobody yet
 	Epoch  mib.Epoch

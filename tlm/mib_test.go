@@ -81,6 +81,10 @@ func TestSetReconfig(t *testing.T) {
 		{name: "pin nobody", vars: []mib.Variable{set(mib.SimoneReconfigPin, mib.Gauge(0))}, status: mib.WrongValue, reason: "there is no node 0", object: mib.SimoneReconfigPin, want: "0"},
 		{name: "unpin nobody", vars: []mib.Variable{set(mib.SimoneReconfigUnpin, mib.Gauge(9))}, status: mib.WrongValue, reason: "there is no node 9", object: mib.SimoneReconfigUnpin, want: "0"},
 		{name: "undrain nobody", vars: []mib.Variable{set(mib.SimoneReconfigUndrain, mib.Gauge(9))}, status: mib.WrongValue, reason: "there is no node 9", object: mib.SimoneReconfigUndrain, want: "0"},
+		{name: "place a node", vars: []mib.Variable{set(mib.SimoneReconfigPlace, mib.Octets([]byte{0, 0, 0, 2, 0, 0, 0, 77}))}, status: mib.WrongValue, reason: "there is no node 77", object: mib.SimoneReconfigPlace, want: ""},
+		{name: "place half a pair", vars: []mib.Variable{set(mib.SimoneReconfigPlace, mib.Octets([]byte{0, 0, 0, 2}))}, status: mib.WrongValue, reason: "4 octets are no pairs", object: mib.SimoneReconfigPlace, want: ""},
+		{name: "a leaf is to be a leaf again", vars: []mib.Variable{set(mib.SimoneReconfigPlace, mib.Octets([]byte{0, 0, 0, 2, 0, 0, 0, 0}))}, status: mib.WrongValue, reason: "is no ILM", object: mib.SimoneReconfigPlace, want: ""},
+		{name: "place a node at itself", vars: []mib.Variable{set(mib.SimoneReconfigPlace, mib.Octets([]byte{0, 0, 0, 2, 0, 0, 0, 2}))}, status: mib.WrongValue, reason: "cannot manage itself", object: mib.SimoneReconfigPlace, want: ""},
 		{name: "a counter", vars: []mib.Variable{set(mib.SimoneReconfigRounds, mib.Counter32(1))}, status: mib.NotWritable, object: mib.SimoneReconfigForks, want: "0"},
 		{name: "another instance", vars: []mib.Variable{{Name: split.Append(1), Value: mib.Text("20")}}, status: mib.NoCreation, object: split, want: "17.5"},
 	} {

@@ -308,6 +308,7 @@ func newFleet(t *testing.T) *fleet {
 	f.tlm.decides()
 	f.tlm.put(
 		mib.SimoneReconfigDrain, mib.Gauge(0), mib.SimoneReconfigUndrain, mib.Gauge(0),
+		mib.SimoneReconfigPlace, mib.Octets(nil),
 		mib.SimoneReconfigPin, mib.Gauge(0), mib.SimoneReconfigUnpin, mib.Gauge(0),
 		mib.SimoneIlmTrigger, mib.Truth(false), mib.SimoneReconfigRounds, mib.Counter32(41),
 	)

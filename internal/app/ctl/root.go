@@ -72,6 +72,7 @@ func newRoot(o *options, extra ...*cobra.Command) *cobra.Command {
 		newEventsCommand(o),
 		newThresholdsCommand(o),
 		newReconfigCommand(o),
+		newMoveCommand(o),
 		newDoctorCommand(o),
 		newKeysCommand(o),
 		newSnmpdConfigCommand(o),

@@ -30,6 +30,7 @@ func TestWrites(t *testing.T) {
 		{"Unpin", "--write-community-file " + file + " unpin switch", mib.SimoneReconfigUnpin, "8", "switch (8) may move"},
 		{"OneCommunityForBoth", "-c s3cret drain n5", mib.SimoneReconfigDrain, "5", "n5 (5)"},
 		{"CommunityFileForBoth", "--community-file " + file + " drain ilm-a", mib.SimoneReconfigDrain, "2", "ilm-a (2)"},
+		{"Move", "-w s3cret move n4 5 --to ilm-a", mib.SimoneReconfigPlace, mib.Octets([]byte{0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 2}).String(), "2 nodes on the way to ilm-a (2)"},
 		{"Pause", "-w s3cret reconfig pause", mib.SimoneReconfigPaused, "1", "paused"},
 		{"Resume", "-w s3cret reconfig resume", mib.SimoneReconfigPaused, "2", "go on"},
 		{"Trigger", "-w s3cret reconfig trigger", mib.SimoneIlmTrigger, "1", "round 42 is done"},
