@@ -90,6 +90,30 @@ func (w *wire) Do(ctx context.Context, r mib.Request) mib.Response {
 	}
 }
 
+// Prepare implements manager.Poller.
+func (w *wire) Prepare(r mib.Request) (mib.Query, error) { return query{w, r}, nil }
+
+// Together implements manager.Poller.
+func (w *wire) Together(f func()) { f() }
+
+// query is a mib.Query that is started like any request.
+type query struct {
+	by      manager.Poller
+	request mib.Request
+}
+
+// Ask implements mib.Query.
+func (q query) Ask(to netip.AddrPort, asker mib.Asker) {
+	r, left := q.request, time.Now()
+	r.Address = to
+	q.by.Start(r, func(a mib.Response) {
+		if a.Left, a.Attempts = left, 1; a.Err != nil {
+			a.Attempts += r.Retries
+		}
+		asker.Answered(to, &a)
+	})
+}
+
 func (e *end) answer(r mib.Request, mu *sync.Mutex) mib.Response {
 	if e.observe != nil {
 		e.observe(r.Verb, r.Vars)

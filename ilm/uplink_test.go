@@ -23,7 +23,9 @@ func (noStore) ApplyList(_ *reconfig.ListChange) error { return nil }
 // noPoller is for nodes that poll nobody.
 type noPoller struct{}
 
-func (noPoller) Start(mib.Request, func(mib.Response)) { panic("nothing was to be polled") }
+func (noPoller) Prepare(mib.Request) (mib.Query, error) { panic("nothing was to be polled") }
+func (noPoller) Together(func())                        { panic("nothing was to be polled") }
+func (noPoller) Start(mib.Request, func(mib.Response))  { panic("nothing was to be polled") }
 func (noPoller) Do(context.Context, mib.Request) mib.Response {
 	panic("nothing was to be polled")
 }

@@ -163,5 +163,5 @@ func (d *remoteDelegate) ask(ctx context.Context, r mib.Request) (mib.Response, 
 
 // received is when an answer came in, on the manager's clock.
 func (d *remoteDelegate) received(r mib.Response) reconfig.Instant {
-	return d.clock.Now().Add(-waited(r))
+	return d.clock.Now().Add(-waited(&r))
 }

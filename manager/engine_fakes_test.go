@@ -171,6 +171,12 @@ func (n *fakeNetwork) Start(r mib.Request, done func(mib.Response)) {
 	go func() { done(n.Do(context.Background(), r)) }()
 }
 
+// Prepare implements Poller.
+func (n *fakeNetwork) Prepare(r mib.Request) (mib.Query, error) { return query{n, r}, nil }
+
+// Together implements Poller.
+func (n *fakeNetwork) Together(f func()) { f() }
+
 func (n *fakeNetwork) silence(a netip.AddrPort, on bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

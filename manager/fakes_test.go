@@ -134,6 +134,30 @@ func (p *fakePoller) Do(ctx context.Context, r mib.Request) mib.Response {
 	}
 }
 
+// Prepare implements Poller.
+func (p *fakePoller) Prepare(r mib.Request) (mib.Query, error) { return query{p, r}, nil }
+
+// Together implements Poller.
+func (p *fakePoller) Together(f func()) { f() }
+
+// query is a mib.Query that is started like any request.
+type query struct {
+	by      Poller
+	request mib.Request
+}
+
+// Ask implements mib.Query.
+func (q query) Ask(to netip.AddrPort, asker mib.Asker) {
+	r, left := q.request, time.Now()
+	r.Address = to
+	q.by.Start(r, func(a mib.Response) {
+		if a.Left, a.Attempts = left, 1; a.Err != nil {
+			a.Attempts += r.Retries
+		}
+		asker.Answered(to, &a)
+	})
+}
+
 // of lists what was asked with a verb.
 func (p *fakePoller) of(verb mib.Verb) []asked {
 	p.mu.Lock()

@@ -182,6 +182,9 @@ type Host struct {
 	logged    loggedTo      // the last batch; for the goroutine that writes them
 	concluded chan struct{} // holds one token when a poll was concluded
 
+	due     []departure // for the goroutine that sends them
+	sendAll func()      // is depart: made once
+
 	// controlMu is held from a control SET that passed its test until it
 	// ends, so that what was planned is still true when it is applied.
 	controlMu sync.Mutex
@@ -192,14 +195,16 @@ type Host struct {
 	self      Identity // as it was when the SET under test came
 	values    *values
 	nodes     map[mib.NodeID]*rowState
-	questions map[string]question // by profile
+	questions map[asks]*question
 	window    window
 	measures  Measures
 	meter     *temperature.Meter
 	tuning    Tuning
 	pace      pace // until the parent says
 	counts    Counts
-	leaving   int // polls that are due and not handed to the poller yet
+	leaving   int           // polls that are due and not handed to the poller yet
+	sending   time.Duration // what handing one over costs
+	landed    []*flight     // to be used again
 	running   bool
 	asked     reconfig.Instant // when the parent last asked; 0: never
 	askedLast reconfig.Instant // when it had asked before that
@@ -211,8 +216,11 @@ type Host struct {
 // rowState is what the Host keeps of a row beside the list.
 type rowState struct {
 	since      reconfig.Instant // when the row was put
-	runQueue   float64          // of the sample before the last
-	told       announcement     // what the node has acknowledged or refused for good
+	address    string           // as the row has it, which is at
+	at         netip.AddrPort
+	most       int          // variables that the node is asked for at a time, as more were too big; 0: all
+	runQueue   float64      // of the sample before the last
+	told       announcement // what the node has acknowledged or refused for good
 	announcing bool
 }
 
@@ -249,10 +257,11 @@ func New(cfg Config) (*Host, error) {
 		runQueue:  mib.MetricNumber(mib.ProfileSimone, "runqueue"),
 		values:    newValues(),
 		nodes:     make(map[mib.NodeID]*rowState),
-		questions: make(map[string]question),
+		questions: make(map[asks]*question),
 		tuning:    cfg.Tuning,
 		pace:      pace{cfg.Trigger, cfg.Interval},
 	}
+	h.sendAll = h.depart
 	if h.meter, err = cfg.Tuning.meter(nil); err != nil {
 		return nil, fmt.Errorf("manager: %w", err)
 	}
@@ -403,7 +412,7 @@ func (h *Host) Counts() Counts {
 func (h *Host) Observe(node mib.NodeID, age time.Duration, s mib.Sample) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.values.put(node, h.cfg.Clock.Now().Add(-age), slices.Clone(s.Values))
+	h.values.put(node, h.cfg.Clock.Now().Add(-age), s.Values)
 }
 
 // Forget drops the values that Observe took of a node that is gone.

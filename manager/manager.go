@@ -10,9 +10,14 @@ import (
 
 // Poller asks agents. It is safe for concurrent use.
 type Poller interface {
-	// Start sends a request and returns at once. done is called exactly
-	// once, never by Start itself, from a goroutine of the Poller that must
-	// not be kept.
+	// Prepare makes a query of what is read of many nodes again and again; the
+	// request's address does not matter.
+	Prepare(r mib.Request) (mib.Query, error)
+	// Together has the queries that f puts leave together.
+	Together(f func())
+	// Start is for what is said once, as a SET. It sends a request and returns at
+	// once. done is called exactly once, never by Start itself, from a goroutine
+	// of the Poller that must not be kept.
 	Start(r mib.Request, done func(mib.Response))
 	// Do sends a request and waits for what becomes of it, or for ctx; then
 	// Response.Err is ctx's cause.
@@ -62,6 +67,9 @@ func NewClock() Clock {
 
 // Now is the present.
 func (c Clock) Now() reconfig.Instant { return c.zero.Add(time.Since(c.start)) }
+
+// At is the instant of a time by the monotonic clock.
+func (c Clock) At(t time.Time) reconfig.Instant { return c.zero.Add(t.Sub(c.start)) }
 
 // Until is the time from now until t, negative if that has passed.
 func (c Clock) Until(t reconfig.Instant) time.Duration { return t.Sub(c.Now()) }

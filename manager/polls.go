@@ -2,45 +2,12 @@ package manager
 
 import (
 	"context"
-	"errors"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"simone/mib"
 	"simone/reconfig"
 )
-
-// pollRetries is how many further attempts a poll has. With a time-out of at
-// most a quarter of the interval, all three end before the next slot.
-const pollRetries = 2
-
-// maxPollTimeout is the most that one attempt waits.
-const maxPollTimeout = time.Second
-
-// question is what a profile asks of a node; one serves all nodes.
-type question struct {
-	profile mib.Profile
-	vars    []mib.Variable
-}
-
-// question gives the question of a profile, or false if it is not held (any
-// more). h.mu is held.
-func (h *Host) question(name string) (question, bool) {
-	if q, have := h.questions[name]; have {
-		return q, true
-	}
-	p, ok := h.cfg.Profiles(name)
-	if !ok {
-		return question{}, false
-	}
-	q := question{profile: p, vars: make([]mib.Variable, len(p.Metrics))}
-	for i, o := range p.OIDs() {
-		q.vars[i] = mib.Variable{Name: o, Value: mib.Value{Type: mib.TypeNull}}
-	}
-	h.questions[name] = q
-	return q, true
-}
 
 // schedule sends the polls that are due and closes the trigger windows, in
 // ticks: it sleeps until the tick after the next thing is due and then does
@@ -105,119 +72,86 @@ func (h *Host) pollInterval() time.Duration {
 	return h.pace.interval
 }
 
-// outgoing is a poll that is about to leave.
-type outgoing struct {
-	poll     reconfig.Poll
-	planned  reconfig.Instant
-	question question
-	request  mib.Request
-}
-
-// sendDue sends all polls that are due.
+// sendDue sends all polls that are due, together.
 func (h *Host) sendDue() {
 	h.mu.Lock()
 	now := h.cfg.Clock.Now()
-	due := h.list.Due(now)
-	out := make([]outgoing, 0, len(due))
-	for _, p := range due {
-		if o, ok := h.prepare(p, now); ok {
-			out = append(out, o)
+	for _, p := range h.list.Due(now) {
+		if f, q := h.prepare(p, now); q != nil {
+			h.due = append(h.due, departure{f, q})
 		}
 	}
-	h.leaving = len(out)
+	n := len(h.due)
+	h.leaving = n
 	h.mu.Unlock()
-	for _, o := range out {
-		h.send(o)
+	if n == 0 {
+		return
+	}
+	began := time.Now()
+	h.cfg.Poller.Together(h.sendAll)
+	took := time.Since(began)
+	clear(h.due)
+	h.due = h.due[:0]
+	h.mu.Lock()
+	h.leaving = 0
+	h.window.busy += took
+	h.sending += (took/time.Duration(n) - h.sending) / 8
+	h.mu.Unlock()
+}
+
+// departure is a flight that is about to leave, and what it asks first.
+type departure struct {
+	flight *flight
+	query  mib.Query
+}
+
+// depart puts the questions of the polls that are due.
+func (h *Host) depart() {
+	for _, d := range h.due {
+		d.query.Ask(d.flight.to, d.flight)
 	}
 }
 
-// prepare makes the request of a poll. h.mu is held.
-func (h *Host) prepare(p reconfig.Poll, now reconfig.Instant) (outgoing, bool) {
-	status, _ := h.list.Row(now, p.Row.Node)
-	address, err := netip.ParseAddrPort(p.Row.Address)
-	q, held := h.question(p.Row.Profile)
+// prepare makes the flight of a poll; without a query there is none. h.mu is
+// held.
+func (h *Host) prepare(p reconfig.Poll, now reconfig.Instant) (*flight, mib.Query) {
+	row := &p.Row
+	state, have := h.nodes[row.Node]
+	if !have { // it was put when the row was
+		state = &rowState{since: now}
+		h.nodes[row.Node] = state
+	}
+	to, err := state.addressed(row.Address)
+	var query mib.Query
+	q, held := h.question(asks{row.Profile, row.Credential, row.Interval, p.Failing})
+	f := h.take(p)
+	if held && err == nil {
+		f.question, f.to, f.most = q, to, state.most
+		f.asked = q.stretch(0, f.most)
+		query, err = q.query(f.asked)
+	}
 	if err != nil || !held {
 		// Checked when the row came; the configuration has changed since.
-		h.log.Warn("row cannot be polled", "node", p.Row.Node, "address", p.Row.Address, "profile", p.Row.Profile)
+		h.log.Warn("row cannot be polled", "node", row.Node, "address", row.Address, "profile", row.Profile, "held", held, "err", err)
 		h.failed(now, p)
-		return outgoing{}, false
+		h.land(f)
+		return nil, nil
 	}
-	o := outgoing{poll: p, question: q, planned: h.tick(p.Due), request: mib.Request{
-		Address:    address,
-		Credential: p.Row.Credential,
-		Verb:       mib.VerbGet,
-		Vars:       q.vars,
-		Timeout:    min(maxPollTimeout, p.Row.Interval/4),
-		Retries:    pollRetries,
-	}}
-	if state, have := h.nodes[p.Row.Node]; have { // a row that came overdue is not late by that
-		o.planned = max(o.planned, state.since)
-	}
-	if status.Failing {
-		o.request.Retries = 0 // a cheap probe
-	}
-	return o, true
+	// A row that came overdue is not late by that.
+	f.planned = max(h.tick(p.Due), state.since)
+	return f, query
 }
 
-// send starts a poll. The time that this takes is part of the poll's cost:
-// encoding and the system call that sends happen here.
-func (h *Host) send(o outgoing) {
-	began := time.Now()
-	late := max(h.cfg.Clock.Now().Sub(o.planned), 0)
-	var cost atomic.Int64 // an answer can come before Start returns
-	h.cfg.Poller.Start(o.request, func(r mib.Response) {
-		h.answered(o, r, began, late, time.Duration(cost.Load()))
-	})
-	cost.Store(int64(time.Since(began)))
-	h.mu.Lock()
-	h.leaving--
-	h.mu.Unlock()
-}
-
-// answered takes what became of a poll, on the poller's goroutine.
-func (h *Host) answered(o outgoing, r mib.Response, began time.Time, late, cost time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.counts.Polls += uint64(attempts(o.request, r, began))
-	if r.Err != nil || r.Status != mib.NoError {
-		if r.Err == nil {
-			h.log.Debug("poll refused", "node", o.poll.Row.Node, "status", r.Status, "index", r.Index)
-		}
-		h.failed(h.cfg.Clock.Now(), o.poll)
-		return
+// addressed gives a row's address, which is looked at again when it changes.
+func (s *rowState) addressed(text string) (netip.AddrPort, error) {
+	if s.address == text {
+		return s.at, nil
 	}
-	if nothing(r.Vars) {
-		h.log.Debug("poll answered with none of the objects asked for", "node", o.poll.Row.Node)
-		h.failed(h.cfg.Clock.Now(), o.poll)
-		return
+	at, err := netip.ParseAddrPort(text)
+	if err == nil {
+		s.address, s.at = text, at
 	}
-	if !h.results.add(result{poll: o.poll, response: r, arrived: time.Now().Add(-waited(r)), question: o.question, late: late, cost: cost}) {
-		h.counts.Overflows++
-		h.failed(h.cfg.Clock.Now(), o.poll)
-	}
-}
-
-// nothing reports whether an agent has none of the objects: an snmpd whose
-// subagent is gone, or a device of another kind than its row says.
-func nothing(vars []mib.Variable) bool {
-	for _, v := range vars {
-		if v.Value.Type != mib.TypeNoSuchObject {
-			return false
-		}
-	}
-	return len(vars) > 0
-}
-
-// attempts is how many times a request was sent: the one that was answered
-// left after those before had timed out.
-func attempts(q mib.Request, r mib.Response, began time.Time) int {
-	switch {
-	case errors.Is(r.Err, mib.ErrTimeout):
-		return 1 + q.Retries
-	case r.Err != nil || q.Timeout <= 0:
-		return 1
-	}
-	return 1 + min(max(int((r.Sent.Sub(began)+q.Timeout/2)/q.Timeout), 0), q.Retries)
+	return at, err
 }
 
 // failed concludes a poll without a usable answer. h.mu is held.
@@ -244,7 +178,7 @@ func (h *Host) kickIfDue(now reconfig.Instant) {
 // the order in which they came.
 func (h *Host) workResults(ctx context.Context) {
 	for {
-		r, ok := h.results.take(ctx)
+		f, ok := h.results.take(ctx)
 		if !ok {
 			return
 		}
@@ -260,7 +194,7 @@ func (h *Host) workResults(ctx context.Context) {
 				return
 			}
 		}
-		h.work(r, began, injected)
+		h.work(f, began, injected)
 		h.results.done()
 		h.conclude()
 	}
@@ -269,41 +203,33 @@ func (h *Host) workResults(ctx context.Context) {
 // work brings one reply into the tables. Its cost is the time since began
 // that it held the worker, and what sending cost: CPU time unless the machine
 // was busy elsewhere, and a delay that was injected counts as work.
-func (h *Host) work(r result, began time.Time, injected time.Duration) {
-	vals := r.question.profile.Sample(r.response.Vars)
-	sample := mib.Sample{RTT: max(r.response.RTT(), 0), Values: vals}
-	node := r.poll.Row.Node
+func (h *Host) work(f *flight, began time.Time, injected time.Duration) {
+	node := f.poll.Row.Node
 	self := h.cfg.Node.Identity() // it may have to wait for a disk: not under the lock
 
 	h.mu.Lock()
 	now := h.cfg.Clock.Now()
-	sample.Cost = r.cost + time.Since(began)
-	h.list.Polled(now, node, r.poll.Slot, sample)
+	sample := mib.Sample{RTT: f.rtt, Cost: f.cost + time.Since(began), Values: f.values}
+	h.list.Polled(now, node, f.poll.Slot, sample)
 	h.kickIfDue(now)
 	var tell func()
 	if state, have := h.nodes[node]; have {
 		before, _, again := h.values.get(node, h.runQueue, 0)
-		h.values.put(node, now, vals) // after Polled, which has packed them
+		h.values.put(node, now, f.values) // after Polled, which has packed them
 		if !again {
 			before, _, _ = h.values.get(node, h.runQueue, 0)
 		}
 		state.runQueue = before
 		tell = h.announce(now, self, node, state)
 	}
-	h.window.Add(time.Since(r.arrived) + r.late)
+	h.window.Add(time.Since(f.arrived) + f.late())
 	h.window.polls++
 	h.window.injected += injected
-	h.window.busy += r.cost + time.Since(began)
+	h.window.busy += time.Since(began)
+	h.land(f)
 	h.mu.Unlock()
 
 	if tell != nil {
 		tell()
 	}
-}
-
-// waited is how long ago a reply arrived. Its time stamp is by the kernel's
-// wall clock; what a step of that clock adds is cut off, as no reply can have
-// waited for longer than since its request was sent.
-func waited(r mib.Response) time.Duration {
-	return min(max(time.Since(r.Received), 0), time.Since(r.Sent))
 }

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -384,7 +385,7 @@ func TestStepOfTheWallClockIsNoLatency(t *testing.T) {
 			{"an hour forward", time.Hour, 25 * time.Millisecond},
 			{"an hour back", -time.Hour, 0},
 		} {
-			if got := waited(mib.Response{Sent: sent, Received: arrived.Add(-c.step).Round(0)}); got != c.want {
+			if got := waited(&mib.Response{Sent: sent, Received: arrived.Add(-c.step).Round(0)}); got != c.want {
 				t.Errorf("%s: %v, want %v", c.name, got, c.want)
 			}
 		}
@@ -453,7 +454,9 @@ func TestAStepOfTheWallClockMakesNothingHot(t *testing.T) {
 				b.stage(t, row(20, 1))
 				sent := time.Now()
 				time.Sleep(2 * time.Millisecond)
-				b.answered(outgoing{poll: reconfig.Poll{Row: row(20, 1), Slot: 1}}, mib.Response{Sent: sent, Received: time.Now().Add(step)}, sent, 0, 0)
+				f := &flight{host: b.Host, poll: reconfig.Poll{Row: row(20, 1), Slot: 1}, question: &question{}}
+				f.some = true
+				f.Answered(netip.AddrPort{}, &mib.Response{Sent: sent, Received: time.Now().Add(step), Left: sent, Attempts: 1})
 				time.Sleep(time.Second)
 				n, oldest := b.results.outstanding()
 				if age := time.Since(oldest); n != 1 || age < time.Second || age > time.Second+2*time.Millisecond {

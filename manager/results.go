@@ -4,22 +4,9 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"simone/mib"
-	"simone/reconfig"
 )
 
-// result is an answered poll that waits for the result worker.
-type result struct {
-	poll     reconfig.Poll
-	response mib.Response
-	question question
-	arrived  time.Time     // of the reply, by the monotonic clock
-	late     time.Duration // how late the poll left against its tick
-	cost     time.Duration // what it has cost so far
-}
-
-// results is the bounded queue in front of the result worker. It knows what
+// results is the bounded queue of answered polls in front of the result worker. It knows what
 // is in it, unlike a channel, because the age of the oldest job is part of the
 // temperature (temperature.Meter).
 type results struct {
@@ -28,7 +15,9 @@ type results struct {
 
 	// mu guards the fields below.
 	mu      sync.Mutex
-	waiting []result
+	room    []*flight // a ring
+	first   int       // in it
+	waiting int       // of them
 	working bool
 	since   time.Time // when the reply now worked on had arrived
 }
@@ -37,14 +26,21 @@ func newResults(limit int) *results {
 	return &results{limit: limit, added: make(chan struct{}, 1)}
 }
 
-// add puts a result into the queue; it reports false if the queue is full.
-func (q *results) add(r result) bool {
+// add puts a poll into the queue; it reports false if the queue is full.
+func (q *results) add(f *flight) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) >= q.limit {
+	if q.waiting >= q.limit {
 		return false
 	}
-	q.waiting = append(q.waiting, r)
+	if q.waiting == len(q.room) {
+		more := make([]*flight, min(max(2*len(q.room), 64), q.limit))
+		n := copy(more, q.room[q.first:])
+		copy(more[n:], q.room[:q.first])
+		q.room, q.first = more, 0
+	}
+	q.room[(q.first+q.waiting)%len(q.room)] = f
+	q.waiting++
 	select {
 	case q.added <- struct{}{}:
 	default:
@@ -52,26 +48,23 @@ func (q *results) add(r result) bool {
 	return true
 }
 
-// take waits for a result. Until done is called, it counts as being worked on.
-func (q *results) take(ctx context.Context) (result, bool) {
+// take waits for a poll. Until done is called, it counts as being worked on.
+func (q *results) take(ctx context.Context) (*flight, bool) {
 	for {
 		q.mu.Lock()
-		if len(q.waiting) > 0 {
-			r := q.waiting[0]
-			q.waiting[0] = result{} // let go of the response
-			q.waiting = q.waiting[1:]
-			if len(q.waiting) == 0 {
-				q.waiting = nil
-			}
-			q.working, q.since = true, r.arrived
+		if q.waiting > 0 {
+			f := q.room[q.first]
+			q.first = (q.first + 1) % len(q.room)
+			q.waiting--
+			q.working, q.since = true, f.arrived
 			q.mu.Unlock()
-			return r, true
+			return f, true
 		}
 		q.mu.Unlock()
 		select {
 		case <-q.added:
 		case <-ctx.Done():
-			return result{}, false
+			return nil, false
 		}
 	}
 }
@@ -87,12 +80,11 @@ func (q *results) done() {
 func (q *results) outstanding() (int, time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := len(q.waiting)
 	switch {
 	case q.working:
-		return n + 1, q.since
-	case n > 0:
-		return n, q.waiting[0].arrived
+		return q.waiting + 1, q.since
+	case q.waiting > 0:
+		return q.waiting, q.room[q.first].arrived
 	}
 	return 0, time.Time{}
 }

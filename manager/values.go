@@ -19,6 +19,7 @@ type values struct {
 	metrics []uint32       // the keys of uses, sorted
 	version uint64         // counts changes
 	sums    map[uint32]aggregate
+	sorting []mib.MetricValue // what put works on
 }
 
 // reading is one node's sample.
@@ -43,10 +44,13 @@ func compareKeys(a, b mib.MetricValue) int {
 	return cmp.Compare(a.Instance, b.Instance)
 }
 
-// put replaces a node's sample. It keeps vals, sorted; of several values for
+// put replaces a node's sample by a copy of vals, sorted; of several values for
 // one metric and instance the last counts.
 func (v *values) put(node mib.NodeID, at reconfig.Instant, vals []mib.MetricValue) {
-	slices.SortStableFunc(vals, compareKeys)
+	v.sorting = append(v.sorting[:0], vals...)
+	if vals = v.sorting; !slices.IsSortedFunc(vals, compareKeys) {
+		slices.SortStableFunc(vals, compareKeys)
+	}
 	kept := vals[:0]
 	for i := range vals {
 		if i+1 == len(vals) || compareKeys(vals[i], vals[i+1]) != 0 {
@@ -66,7 +70,7 @@ func (v *values) put(node mib.NodeID, at reconfig.Instant, vals []mib.MetricValu
 		v.count(kept, 1)
 		v.count(r.values, -1)
 	}
-	r.at, r.values, r.silent = at, kept, false
+	r.at, r.values, r.silent = at, append(r.values[:0], kept...), false
 }
 
 // silence takes a node out of the aggregates until its next sample; its last

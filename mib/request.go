@@ -43,10 +43,29 @@ type Response struct {
 	Vars     []Variable
 	Sent     time.Time // of the attempt that was answered
 	Received time.Time // the kernel's receive time stamp where there is one
+	Attempts int       // that were sent
+	Left     time.Time // when the first of them was; zero if none was
 }
 
 // RTT is the time from the last attempt to its answer.
 func (r *Response) RTT() time.Duration { return r.Received.Sub(r.Sent) }
+
+// Query is a Request that its poller has prepared, to put it to many agents
+// again and again.
+type Query interface {
+	// Ask puts it to the agent at an address, as soon as that is kind, and
+	// returns at once. asker is told exactly once what becomes of it, never by
+	// Ask itself.
+	Ask(to netip.AddrPort, asker Asker)
+}
+
+// Asker is told what becomes of queries.
+type Asker interface {
+	// Answered is called with the address that was asked, from a goroutine of
+	// the poller: it must not block. r and all it points to are valid until
+	// Answered returns.
+	Answered(to netip.AddrPort, r *Response)
+}
 
 // ErrTimeout says that no attempt was answered in time.
 var ErrTimeout = errors.New("no answer")

@@ -3,6 +3,7 @@ package reconfig
 import (
 	"cmp"
 	"container/heap"
+	"slices"
 
 	"simone/mib"
 )
@@ -12,6 +13,8 @@ type Poll struct {
 	Row  mib.SupportRow
 	Slot uint32
 	Due  Instant
+	// Failing says that the node has not answered lately: a cheap probe will do.
+	Failing bool
 }
 
 // failsWhen is how many polls in a row must stay unanswered, each with its
@@ -24,9 +27,9 @@ const failsWhen = 2
 const maxBackoff = 8
 
 // Due takes the polls that are due at now, oldest first. The host starts each
-// and answers it with Polled or Failed.
+// and answers it with Polled or Failed. The slice is valid until the next call.
 func (l *List) Due(now Instant) []Poll {
-	var polls []Poll
+	polls := l.due[:0]
 	for len(l.queue) > 0 && l.queue[0].at <= now {
 		e := l.queue[0]
 		step := uint32(1)
@@ -44,7 +47,7 @@ func (l *List) Due(now Instant) []Poll {
 			}
 			e.waiting = e.next
 		} else {
-			polls = append(polls, Poll{Row: e.Row, Slot: e.next, Due: e.at})
+			polls = append(polls, Poll{Row: e.Row, Slot: e.next, Due: e.at, Failing: e.failing})
 			e.flying = e.next
 			e.polls++
 			if e.failures > 1 {
@@ -55,6 +58,7 @@ func (l *List) Due(now Instant) []Poll {
 		e.at = due(e.Zero, e.Row.Interval, e.next)
 		heap.Fix(&l.queue, 0)
 	}
+	l.due = polls
 	return polls
 }
 
@@ -68,7 +72,8 @@ func (l *List) Next() (Instant, bool) {
 
 // Polled concludes a poll that was answered: the sample goes into the log.
 func (l *List) Polled(now Instant, node mib.NodeID, slot uint32, s mib.Sample) {
-	l.log.add(mib.Record{Kind: mib.RecordSample, Node: node, Slot: slot, Payload: s.Append(nil)}, now)
+	l.packed = s.Append(l.packed[:0])
+	l.log.add(mib.Record{Kind: mib.RecordSample, Node: node, Slot: slot, Payload: slices.Clone(l.packed)}, now)
 	e, have := l.rows[node]
 	if !have {
 		return

@@ -81,6 +81,8 @@ type List struct {
 	rows   map[mib.NodeID]*entry
 	ids    []mib.NodeID // sorted
 	queue  dueQueue
+	due    []Poll // the last that were
+	packed []byte // the last sample
 	digest mib.Digest
 	inner  mib.Digest // of the rows that this manager polls itself, by inner epoch
 	polled mib.Digest // of the nodes that this manager polls itself

@@ -124,6 +124,30 @@ func (n *network) Do(ctx context.Context, r mib.Request) mib.Response {
 	return out
 }
 
+// Prepare implements manager.Poller.
+func (n *network) Prepare(r mib.Request) (mib.Query, error) { return query{n, r}, nil }
+
+// Together implements manager.Poller.
+func (n *network) Together(f func()) { f() }
+
+// query is a mib.Query that is started like any request.
+type query struct {
+	by      manager.Poller
+	request mib.Request
+}
+
+// Ask implements mib.Query.
+func (q query) Ask(to netip.AddrPort, asker mib.Asker) {
+	r, left := q.request, time.Now()
+	r.Address = to
+	q.by.Start(r, func(a mib.Response) {
+		if a.Left, a.Attempts = left, 1; a.Err != nil {
+			a.Attempts += r.Retries
+		}
+		asker.Answered(to, &a)
+	})
+}
+
 // fixed is a Handler for variables that never change.
 type fixed []mib.Variable
 

@@ -263,6 +263,11 @@ func TestLoadRefuses(t *testing.T) {
 		{"host name", "advertise: 'a b:1161'", []string{`host "a b" has a ' '`}},
 		{"name", "name: ../etc", []string{`name: "../etc" does not begin with a letter or digit`}},
 		{"capacity", "ilm: {capacity: 0}", []string{"ilm.capacity: 0 is out of range"}},
+		{"outstanding", "courtesy: {outstanding: 0}", []string{":1:25: courtesy.outstanding: 0 is out of range; write a number from 1 to 64"}},
+		{"rate", "courtesy: {rate: -1}", []string{"courtesy.rate: -1 polls of one address a second are out of range; write a number from 0.01 to 10000, or 0"}},
+		{"rate that is no number", "courtesy: {rate: .nan}", []string{"courtesy.rate: "}},
+		{"rest", "courtesy: {rest: 10ms}", []string{"courtesy.rest: 10ms is out of range"}},
+		{"window", "courtesy: {window: 100000}", []string{"courtesy.window: 100000 is out of range"}},
 		{"log", "log: {level: verbose}", []string{`log.level: "verbose" is not known; write debug, info, warn or error`}},
 
 		{"node twice", "nodes:\n  - {name: a, address: 'a:1'}\n  - {name: a, address: 'b:1'}", []string{`:3:12: nodes[1].name: "a" is the name of entry [0] too`}},

@@ -76,6 +76,9 @@ type Node struct {
 	// ILM bounds what the node takes on as an ILM.
 	ILM ILM `yaml:"ilm" reload:"restart"`
 
+	// Courtesy is how the node asks those that it polls as a manager.
+	Courtesy Courtesy `yaml:"courtesy" reload:"now"`
+
 	// Log is what the process logs, to standard error.
 	Log Log `yaml:"log"`
 
@@ -286,6 +289,7 @@ func DefaultNode() *Node {
 		Communities:  []Community{publicCommunity()},
 		Temperature:  defaultTemperature(),
 		ILM:          ILM{Capacity: 1000, LogRecords: 100_000},
+		Courtesy:     defaultCourtesy(),
 		Log:          Log{Level: "info", Format: "text"},
 	}
 }
@@ -366,6 +370,7 @@ func (n *Node) check(top bool) Problems {
 	if n.ILM.LogWindow != 0 {
 		checkDuration(&ps, "ilm.log_window", n.ILM.LogWindow, 100*time.Millisecond, time.Hour)
 	}
+	ps.under("courtesy", n.Courtesy.problems())
 	checkChoice(&ps, "log.level", n.Log.Level, logLevels...)
 	checkChoice(&ps, "log.format", n.Log.Format, "text", "json")
 	return ps

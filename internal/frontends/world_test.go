@@ -155,6 +155,8 @@ func (n hostNode) Identity() manager.Identity { return manager.Identity(n.Node.I
 // nobody is a poller that reaches nobody: the Host does not run here.
 type nobody struct{}
 
+func (nobody) Prepare(mib.Request) (mib.Query, error) { return nil, errors.ErrUnsupported }
+func (nobody) Together(f func())                      { f() }
 func (nobody) Start(_ mib.Request, done func(mib.Response)) {
 	go done(mib.Response{Err: mib.ErrTimeout})
 }

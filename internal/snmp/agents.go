@@ -18,7 +18,7 @@ type agent struct {
 	// Of queries:
 	out    int       // on their way
 	line   line      // that wait for their turn
-	asked  time.Time // when the last one was sent
+	free   time.Time // when the next one may be sent, as the rate is limited
 	silent int       // that were not answered since the last answer
 	rests  time.Time // until when none is sent
 }

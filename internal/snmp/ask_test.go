@@ -232,6 +232,12 @@ func TestAskShedsWhatAnAgentHasNoTimeFor(t *testing.T) {
 }
 
 func TestAskKeepsTheGap(t *testing.T) {
+	for name, concurrency := range map[string]int{"One": 1, "Four": 4} {
+		t.Run(name, func(t *testing.T) { testGap(t, concurrency) })
+	}
+}
+
+func testGap(t *testing.T, concurrency int) {
 	const gap = 30 * time.Millisecond
 	var mu sync.Mutex
 	var came []time.Time
@@ -241,7 +247,8 @@ func TestAskKeepsTheGap(t *testing.T) {
 		mu.Unlock()
 		a.send(answer(m, n), d.Source)
 	})
-	p := startCourteous(t, Courtesy{Gap: gap})
+	p := startCourteous(t, Courtesy{})
+	p.Behave(Courtesy{Gap: gap, Concurrency: concurrency})
 	r := newRecorder()
 	q := queryOf(t, patience, someName)
 	for range 4 {

@@ -14,6 +14,9 @@ import (
 // that follow.
 func (p *Poller) attempt(r *request, now time.Time) {
 	r.tries++
+	if a := r.query.agent; a != nil {
+		a.free = later(a.free, now.Add(p.queries.courtesy.Gap))
+	}
 	r.spared = false
 	r.v3.reports = 0
 	r.due = now.Add(r.Timeout)
@@ -85,11 +88,7 @@ func (p *Poller) flush() {
 	}
 	now := time.Now()
 	for i := range p.outbox.size {
-		s := p.slots.at(p.outbox.letters[i].id)
-		s.sent = now
-		if r := s.request; r != nil && r.query.agent != nil {
-			r.query.agent.asked = now
-		}
+		p.slots.at(p.outbox.letters[i].id).sent = now
 	}
 	p.outbox.flush(func(l *outgoing, err error) {
 		// It may have ended in the meantime.
@@ -143,7 +142,7 @@ func (p *Poller) wake(at time.Time) {
 // ending is a request that is over, to be told once mu is unlocked.
 type ending struct {
 	done     func(mib.Response)
-	asker    Asker
+	asker    mib.Asker
 	to       netip.AddrPort
 	response mib.Response
 }
@@ -168,6 +167,10 @@ func (p *Poller) end(r *request, response mib.Response) ending {
 		p.stats.TimedOut++
 	default:
 		p.stats.Failed++
+	}
+	response.Attempts = r.tries
+	if len(r.ids) > 0 {
+		response.Left = p.slots.at(r.ids[0]).sent
 	}
 	for _, id := range r.ids {
 		p.slots.release(id, answered)

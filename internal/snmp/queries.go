@@ -18,8 +18,9 @@ type Courtesy struct {
 	// Gap is the least time between two queries to one address.
 	Gap time.Duration
 	// Rest is how long an agent that does not answer is left alone at most; 0
-	// is a minute. The first rest is as long as a time-out, each further one
-	// twice as long, and after it one datagram tries whether it is back.
+	// is a minute. The first rest is after the second query in a row that was
+	// not answered, and as long as a time-out, each further one twice as long;
+	// after it one datagram tries whether it is back.
 	Rest time.Duration
 	// Window is how many datagrams are on their way at a time, 0 is 256. One
 	// that is older than answers usually are no longer counts: agents that are
@@ -38,6 +39,11 @@ const maxLine = 32
 // ones before. It comes with mib.ErrTimeout.
 var ErrResting = errors.New("it is left alone for a while")
 
+// restsWhen is how many queries in a row stay without an answer until an agent
+// is left alone: of several targets behind one address one may be dead, and
+// answers get lost.
+const restsWhen = 2
+
 const (
 	defaultWindow = 256
 	defaultRest   = time.Minute
@@ -48,18 +54,26 @@ const (
 	rttGrace   = 4
 )
 
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
 // pending is a query that waits: it takes a fraction of the memory of a request.
 type pending struct {
 	to    netip.AddrPort
 	query *Query
-	asker Asker
+	asker mib.Asker
 	agent *agent
 }
 
 // queried is what a request has more as a query.
 type queried struct {
 	*Query // nil: it is none
-	asker  Asker
+	asker  mib.Asker
 	agent  *agent
 	counts bool // against the window
 	held   bool // until the gap to the one before is long enough
@@ -105,7 +119,8 @@ type queries struct {
 	rtt      time.Duration // smoothed, of all agents
 }
 
-func newQueries(c Courtesy) queries {
+// complete gives the courtesy with its defaults.
+func (c Courtesy) complete() Courtesy {
 	c.Concurrency = max(c.Concurrency, 1)
 	if c.Rest <= 0 {
 		c.Rest = defaultRest
@@ -113,7 +128,18 @@ func newQueries(c Courtesy) queries {
 	if c.Window <= 0 {
 		c.Window = defaultWindow
 	}
-	return queries{courtesy: c, rtt: mostGrace / rttGrace}
+	return c
+}
+
+func newQueries(c Courtesy) queries {
+	return queries{courtesy: c.complete(), rtt: mostGrace / rttGrace}
+}
+
+// Behave changes how queries are put from now on.
+func (p *Poller) Behave(c Courtesy) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queries.courtesy = c.complete()
 }
 
 // enter brings a query to its agent, or has it wait for its turn.
@@ -137,11 +163,12 @@ func (q *queries) enter(p *Poller, w pending, now time.Time) {
 // launch sends a query whose turn with the agent has come as soon as the
 // window has room.
 func (q *queries) launch(p *Poller, w pending, now time.Time) {
-	switch free := w.agent.asked.Add(q.courtesy.Gap); {
+	switch free := w.agent.free; {
 	case now.Before(w.agent.rests):
 		p.stats.Spared++
 		p.endSoon(q.request(p, w), fmt.Errorf("%w: %w", mib.ErrTimeout, ErrResting))
 	case q.courtesy.Gap > 0 && now.Before(free):
+		w.agent.free = free.Add(q.courtesy.Gap)
 		r := q.request(p, w)
 		r.query.held, r.due = true, free
 		p.schedule(r, free)
@@ -171,7 +198,7 @@ func (q *queries) send(p *Poller, r *request, now time.Time) {
 		p.endSoon(r, err)
 		return
 	}
-	if r.query.agent.silent > 0 {
+	if r.query.agent.silent >= restsWhen {
 		r.Retries = 0
 	}
 	q.counted++
@@ -196,9 +223,10 @@ func (q *queries) end(p *Poller, r *request, response *mib.Response) {
 		a.manners.answered(rtt)
 		q.rtt += (min(max(rtt, 0), mostGrace) - q.rtt) / 64
 	case errors.Is(response.Err, mib.ErrTimeout) && !errors.Is(response.Err, ErrResting):
-		a.silent++
-		rest := r.Timeout << min(a.silent-1, 20)
-		a.rests = p.now().Add(min(rest, q.courtesy.Rest))
+		if a.silent++; a.silent >= restsWhen {
+			rest := r.Timeout << min(a.silent-restsWhen, 20)
+			a.rests = p.now().Add(min(rest, q.courtesy.Rest))
+		}
 	}
 	if a.line.size() > 0 && a.out < q.courtesy.Concurrency && !p.closed {
 		q.waiting--

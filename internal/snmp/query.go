@@ -47,19 +47,30 @@ func (q *Query) nameAt(i int, b []byte) (name mib.OID, octets int, ok bool) {
 	return q.request.Vars[i].Name, len(q.names[i]), true
 }
 
-// Asker is told what becomes of queries.
-type Asker interface {
-	// Answered is called once for each query that Ask took, with the address
-	// that was asked, from the goroutine of Poller.Run. It must not block. r
-	// and all it points to are valid until Answered returns.
-	Answered(to netip.AddrPort, r *mib.Response)
+// prepared is a query with whom to have it put.
+type prepared struct {
+	poller *Poller
+	query  *Query
+}
+
+// Ask implements mib.Query.
+func (q *prepared) Ask(to netip.AddrPort, asker mib.Asker) { q.poller.Ask(to, q.query, asker) }
+
+// Prepare is NewQuery for those who know no more of queries than mib says.
+func (p *Poller) Prepare(req mib.Request) (mib.Query, error) {
+	q, err := NewQuery(req)
+	if err != nil {
+		return nil, err
+	}
+	return &prepared{p, q}, nil
 }
 
 // Ask puts q to the agent at an address, as soon as that is kind: behind other
 // queries to the same address, and when fewer datagrams are on their way than
 // the configuration's window. It is Start for what is asked often: nothing is
-// allocated. Ask never calls asker itself.
-func (p *Poller) Ask(to netip.AddrPort, q *Query, asker Asker) {
+// allocated. asker is told from the goroutine of Run, or after its end from one
+// of its own; Ask never calls it itself.
+func (p *Poller) Ask(to netip.AddrPort, q *Query, asker mib.Asker) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {

@@ -101,7 +101,7 @@ func Open(o Options) (_ *Chassis, err error) {
 		return nil, err
 	}
 	c.keys.Store(&keys)
-	if c.Poller, err = snmp.NewPoller(snmp.PollerConfig{LocalAddress: o.From}, keys); err != nil {
+	if c.Poller, err = snmp.NewPoller(snmp.PollerConfig{LocalAddress: o.From, Courtesy: courtesy(cfg)}, keys); err != nil {
 		return nil, err
 	}
 	c.notifier = snmp.NewNotifier(c.Poller, c.Node.Start())
@@ -137,6 +137,12 @@ func (c *Chassis) keyring(cfg *config.Node) (snmp.Keyring, error) {
 		return snmp.Keyring{}, err
 	}
 	return snmp.NewKeyring(held...)
+}
+
+// courtesy is how polls are put, as configured.
+func courtesy(cfg *config.Node) snmp.Courtesy {
+	c := &cfg.Courtesy
+	return snmp.Courtesy{Concurrency: c.Outstanding, Gap: c.Gap(), Rest: time.Duration(c.Rest), Window: c.Window}
 }
 
 // user is a user of SNMPv3 as configured, asking or asked.
@@ -184,6 +190,8 @@ func (c *Chassis) Reload(now []string, next *config.Node) error {
 		switch part {
 		case "metric_period":
 			err = c.Node.Collector().SetPeriod(time.Duration(next.MetricPeriod))
+		case "courtesy":
+			c.Poller.Behave(courtesy(next))
 		case "credentials":
 			err = c.Rekey(next)
 		}
