@@ -55,6 +55,7 @@ type ConductorConfig struct {
 	OnSamples func([]reconfig.Stored) // samples that were accepted and stored
 	OnEntry   func(reconfig.Entry)    // what goes into the event table
 	OnAlert   func(text string)       // what people must know
+	OnRound   func()                  // a round is over
 
 	// Upward joins each engine that is made to the list that the manager
 	// above writes; nil at the top.
@@ -323,12 +324,16 @@ func (c *Conductor) step(event reconfig.Event) error {
 	}
 	c.mu.Lock()
 	actions, err := c.engine.Step(event)
-	if at := c.engine.LastRound().At; at != c.seenAt {
-		c.seen, c.seenAt = c.engine.Children(), at
+	round := c.engine.LastRound().At != c.seenAt
+	if round {
+		c.seen, c.seenAt = c.engine.Children(), c.engine.LastRound().At
 	}
 	c.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)
+	}
+	if round && c.cfg.OnRound != nil {
+		defer c.cfg.OnRound() // when what it asked for is under way
 	}
 	var entries []reconfig.Entry
 	for _, a := range actions {

@@ -40,6 +40,18 @@ func (c *Conductor) Nodes() []reconfig.Node {
 	return nodes
 }
 
+// EachNode shows every known node in order of NodeIDs, with what a poll of it
+// costs its owner; 0: not known. The engine waits meanwhile.
+func (c *Conductor) EachNode(show func(n reconfig.Node, cost time.Duration)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, ok := c.engine.NextNode(0); ok; id, ok = c.engine.NextNode(id) {
+		if n, ok := c.engine.Node(id); ok {
+			show(n, c.engine.Cost(id))
+		}
+	}
+}
+
 // Children gives the state of every child manager, by NodeID, without this
 // one.
 func (c *Conductor) Children() []reconfig.ChildStatus {

@@ -389,6 +389,17 @@ func (e *Engine) Node(id mib.NodeID) (Node, bool) {
 	return n, ok
 }
 
+// Cost is what a poll of a node costs its owner, as that last said; 0: not known.
+func (e *Engine) Cost(id mib.NodeID) time.Duration {
+	n := e.state.Nodes[id]
+	if c := e.children[n.Owner]; c != nil {
+		if r := c.rows[id]; r != nil {
+			return r.Cost
+		}
+	}
+	return 0
+}
+
 // NextNode is the first known node after id.
 func (e *Engine) NextNode(id mib.NodeID) (mib.NodeID, bool) {
 	i, found := slices.BinarySearch(e.ids, id)

@@ -42,7 +42,7 @@ type Store interface {
 }
 
 // Options are what a Manager is made of. All but Logger, Incarnation, Seed,
-// Restored, Leads, Standing and Slow must be given.
+// Restored, Leads, Standing, Slow and Trace must be given.
 type Options struct {
 	Config *config.TLM // validated
 	// Node is the machine's own node: of role TLM, at place 1 of level 0.
@@ -67,6 +67,8 @@ type Options struct {
 	Standing func() Standing
 	// Slow delays the own list's result worker: an injected fault.
 	Slow func() time.Duration
+	// Trace takes what is recorded of each round; nil records nothing.
+	Trace Tracer
 	// Notify are receivers of transformations and losses (manager.Herald).
 	Notify []manager.Notify
 }
@@ -89,6 +91,7 @@ type Manager struct {
 	standing  func() Standing
 	leads     func() error // nil: always
 	began     reconfig.Instant
+	tracing   *tracing // nil: nothing is recorded
 
 	// mu guards the field below.
 	mu  sync.Mutex
@@ -137,10 +140,13 @@ func New(o Options) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tlm: %w", err)
 	}
+	if o.Trace != nil {
+		m.tracing = newTracing(m, o.Trace)
+	}
 	m.conductor, err = manager.NewConductor(manager.ConductorConfig{
 		Self: selfID, Settings: m.settings.engine(), Restored: o.Restored, Seed: o.Seed,
 		Clock: o.Clock, Store: o.Store, Poller: o.Poller, Local: m.host, Logger: o.Logger,
-		OnSamples: m.accepted, OnEntry: m.happened, Leads: o.Leads,
+		OnSamples: m.accepted, OnEntry: m.happened, OnRound: m.tracing.kick, Leads: o.Leads,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tlm: %w", err)
@@ -182,6 +188,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	parts := []func(context.Context) error{m.host.Run, m.conductor.Run, m.inventory.run, m.herald.Run}
+	if m.tracing != nil {
+		parts = append(parts, m.tracing.run)
+	}
 	failures := make(chan error, len(parts))
 	for _, run := range parts {
 		go func() { failures <- run(ctx) }()

@@ -33,6 +33,7 @@ type world struct {
 	cfg   *config.TLM
 	tree  *mib.Tree
 	logs  *lines
+	trace Tracer // of the TLMs that are opened from now on
 	stop  func()
 }
 
@@ -280,7 +281,7 @@ func (w *world) open() {
 	m, err := New(Options{
 		Config: w.cfg, Node: node, Poller: w.net, Store: w.store, Clock: manager.NewClock(),
 		Logger:   slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Profiles: profiles, HoldsCredential: holds, Incarnation: 1, Seed: 1,
+		Profiles: profiles, HoldsCredential: holds, Incarnation: 1, Seed: 1, Trace: w.trace,
 	})
 	if err != nil {
 		w.t.Fatal(err)

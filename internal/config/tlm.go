@@ -62,6 +62,17 @@ type TLM struct {
 	// MigrateTarget is where migrate moves to: any node that policy paper
 	// names, or coldest: only to ILMs there already.
 	MigrateTarget string `yaml:"migrate_target" reload:"now"`
+
+	// Trace is what is recorded of the tree, for simonectl reconfig plan and
+	// rollback.
+	Trace Trace `yaml:"trace" reload:"restart"`
+}
+
+// Trace is the record of what was seen and done in each round, in the directory
+// trace of the state directory.
+type Trace struct {
+	// Keep is how long it is kept, 10m to 8784h (a year); 0s records nothing.
+	Keep Duration `yaml:"keep"`
 }
 
 // Probe is how a manager finds out that a child is silent.
@@ -111,8 +122,12 @@ func DefaultTLM() *TLM {
 		Churn:         0.1,
 		MigrateTarget: "any",
 		Etcd:          DefaultEtcd(),
+		Trace:         Trace{Keep: Duration(24 * time.Hour)},
 	}
 }
+
+// TraceDir is where the trace is kept.
+func (t *TLM) TraceDir() string { return filepath.Join(t.StateDir(), "trace") }
 
 // StorePath is the file that Store stands for; "" if it is in etcd.
 func (t *TLM) StorePath() string {
@@ -147,6 +162,9 @@ func (t *TLM) problems() Problems {
 	checkChoice(&ps, "migrate_target", t.MigrateTarget, "any", "coldest")
 	if !(t.Churn > 0 && t.Churn <= 1) {
 		ps.add("churn", "%v is no share; write a number above 0 and up to 1, for example 0.1 for a tenth of the nodes per round; mode: fixed stops planned moves", t.Churn)
+	}
+	if t.Trace.Keep != 0 {
+		checkDuration(&ps, "trace.keep", t.Trace.Keep, 10*time.Minute, 366*24*time.Hour)
 	}
 	ps.under("ilms", t.ILMs.problems())
 	ps.under("nodes", t.inventoryProblems(t.Nodes))

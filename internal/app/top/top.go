@@ -12,12 +12,14 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"simone/agent"
 	"simone/internal/app/chassis"
 	"simone/internal/config"
 	"simone/internal/snmp"
 	"simone/internal/store"
+	"simone/internal/trace"
 	"simone/mib"
 	"simone/tlm"
 )
@@ -159,11 +161,15 @@ func (t *Top) lead(s tlm.Store, leads func() error, standing func() tlm.Standing
 	if err := atTop(n); err != nil {
 		return nil, err
 	}
+	record, err := t.tracer()
+	if err != nil {
+		return nil, err
+	}
 	m, err := tlm.New(tlm.Options{
 		Config: t.configuration(), Node: chassis.HostNode{Node: n}, Poller: t.chassis.Poller, Store: s,
 		Clock: t.chassis.Clock, Logger: t.options.Logger, Profiles: chassis.Profile, HoldsCredential: t.chassis.Holds,
 		Seed: t.options.Seed, Restored: t.options.Restored, Leads: leads, Standing: standing,
-		Notify: t.chassis.Receivers(&t.configuration().Node),
+		Notify: t.chassis.Receivers(&t.configuration().Node), Trace: record,
 	})
 	if err != nil {
 		return nil, err
@@ -178,6 +184,15 @@ func (t *Top) lead(s tlm.Store, leads func() error, standing func() tlm.Standing
 	t.manager.Store(m)
 	t.standby.Store(nil)
 	return m, nil
+}
+
+// tracer records rounds, if any are to be.
+func (t *Top) tracer() (tlm.Tracer, error) {
+	cfg := t.configuration()
+	if cfg.Trace.Keep == 0 {
+		return nil, nil
+	}
+	return trace.NewRecorder(cfg.TraceDir(), time.Duration(cfg.Trace.Keep))
 }
 
 // atTop gives the TLM's own node its place, which nobody announces to it.
