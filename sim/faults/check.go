@@ -47,6 +47,7 @@ type reading struct {
 // suspicion is when a manager has reason to suspect that it is itself cut off.
 type suspicion struct {
 	lostAt map[mib.NodeID]reconfig.Instant
+	leftAt map[mib.NodeID]reconfig.Instant // who has said that it stops tells nothing of the network
 	until  reconfig.Instant
 }
 
@@ -107,6 +108,13 @@ func (w *World) beforeStep(m *manager, ev reconfig.Event) {
 			at := watch{m.self, ev.Child}
 			k.readBy[at] = max(k.readBy[at], m.life)
 		}
+	case reconfig.ChildSilent:
+		if m.suspect.leftAt == nil {
+			m.suspect.leftAt = make(map[mib.NodeID]reconfig.Instant)
+		}
+		m.suspect.leftAt[ev.Child] = m.at(w).Now
+	case reconfig.NodeJoined:
+		delete(m.suspect.leftAt, ev.Node.ID)
 	case reconfig.LogRead:
 		if m != w.top {
 			return
@@ -136,13 +144,16 @@ func (w *World) afterStep(m *manager) {
 	}
 }
 
+// farewell is for how long a goodbye is believed (docs/protocol.md).
+const farewell = 10 * time.Second
+
 // suspects judges from outside whether so many children are silent at once
 // that a manager is to wait.
 func (m *manager) suspects(now reconfig.Instant) {
 	window := time.Duration(m.settings.Misses) * m.settings.Probe
 	all, quiet := 0, 0
 	for _, c := range m.engine.Children() {
-		if !c.Report.Active {
+		if left, said := m.suspect.leftAt[c.ID]; !c.Report.Active || said && now.Sub(left) < farewell {
 			continue
 		}
 		all++

@@ -122,7 +122,7 @@ func (d *drawing) add(kind Kind, a, b, n int) {
 		d.s.Faults = append(d.s.Faults, Fault{d.at.Round(time.Millisecond), kind, a, b, n})
 	}
 	switch kind {
-	case Crash, Forget:
+	case Crash, Stop, Forget:
 		d.down = append(d.down, a)
 	}
 }
@@ -157,7 +157,7 @@ func (d *drawing) manager() int {
 func (d *drawing) fault(kind Kind) {
 	a, b, n := 0, 0, 0
 	switch kind {
-	case Crash:
+	case Crash, Stop, Readdress:
 		a = d.mostly()
 	case Restart:
 		a = d.mostly()
@@ -170,6 +170,11 @@ func (d *drawing) fault(kind Kind) {
 		a, n = d.ilm(), d.IntN(4)
 	case ListFull, ListTorn, ListDies:
 		a, n = d.ilm(), 1+d.IntN(3)
+		if d.IntN(6) == 0 {
+			a = 1
+		}
+	case Restore:
+		n = d.IntN(4) / 3
 	case StoreFull, StoreTorn, StoreDies:
 		a, n = d.manager(), 1+d.IntN(6)
 	case DieIn:
@@ -215,7 +220,10 @@ func (d *drawing) fault(kind Kind) {
 			a = 1
 		}
 	case Drift:
-		a, n = d.manager(), []int{-500, 500, 5000, -5000}[d.IntN(4)]
+		a, n = d.mostly(), []int{-500, 500, 5000, -5000}[d.IntN(4)]
+		if d.IntN(3) == 0 {
+			a = d.manager()
+		}
 	case Clone:
 		a = d.mostly()
 	case Heat:
@@ -243,15 +251,15 @@ var themes = [][]Kind{
 	nil, // all
 	{Backup, Restore, DieIn, StoreDies, Heat, Trigger, Cut, Heal, Drain, Undrain, Restart},
 	{Depose, Depose, PauseManager, Weather, Heat, Trigger, Drain, Undrain, Cut, Heal, StopOthers, CutOneWay},
-	{Crash, Restart, Restart, Forget, ListDies, ListTorn, ListFull, Heat, Weather, DieIn, StoreTorn, Clock, Pause},
+	{Crash, Restart, Restart, Stop, Forget, ListDies, ListTorn, ListFull, Heat, Weather, DieIn, StoreTorn, Clock, Pause},
 	{Cut, Cut, CutOneWay, HealAll, Heat, Drain, Undrain, Heal, Crash, Restart, Split},
 	{Rival, StopOthers, StopOthers, Cut, HealAll, Restore, Backup, Heat, DieIn},
-	{Join, Leave, Tune, DieIn, Cut, HealAll, Heat, Weather, Backup, Restore, Clone, Unclone},
+	{Join, Leave, Readdress, Tune, DieIn, Cut, HealAll, Heat, Weather, Backup, Restore, Clone, Unclone},
 	{Pause, Pause, Slow, Slow, Heat, Trigger, Drain, Undrain, Weather, StoreFull, ListFull, PauseManager},
 	{Split, HealAll, Crash, Restart, Heat, Pause, DieIn, CutOneWay},
 	{ForgetStore, StoreTorn, StoreDies, DieIn, Crash, Restart, Heat, ListTorn, ListDies, Drain, Undrain},
 	{Clock, Drift, Drift, Crash, Restart, Heat, Tune, Drain, Undrain, DieIn},
-	{Heat, Heat, Heat, Trigger, Drain, Undrain, Crash, Restart, Hold, Resume, Pin, Unpin},
+	{Heat, Heat, Heat, Trigger, Drain, Undrain, Crash, Stop, Restart, Hold, Resume, Pin, Unpin},
 }
 
 // episodes draws faults until it is time for calm: themes, and stories, each
@@ -312,7 +320,7 @@ func (d *drawing) story() {
 	stir := func(n int) {
 		for range n {
 			d.pause(800 * time.Millisecond)
-			d.some(Heat, Heat, Drain, Undrain, Trigger, Crash, Restart, Cut)
+			d.some(Heat, Heat, Drain, Undrain, Trigger, Crash, Stop, Restart, Cut)
 		}
 	}
 	if d.IntN(2) == 0 {
@@ -335,6 +343,11 @@ func (d *drawing) story() {
 	}
 	d.pause(2500 * time.Millisecond)
 	d.fault(takeOver)
+	if takeOver == Restore && d.IntN(3) == 0 { // the same backup once more
+		stir(1 + d.IntN(3))
+		d.pause(2500 * time.Millisecond)
+		d.fault(takeOver)
+	}
 	for range 1 + d.IntN(6) {
 		d.pause(2500 * time.Millisecond)
 		d.some(Heal, Heal, HealAll, Restart, Heat, Cut, Undrain)

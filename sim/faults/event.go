@@ -22,6 +22,7 @@ const (
 	told                            // a letter has arrived at a manager
 	announces                       // a machine looks whether it has a parent
 	comesBack                       // a process starts again
+	ends                            // a process that has said that it stops does
 	rebuilds                        // an engine is made anew of its store
 	deepens                         // a machine looks at what its list says
 	suffers                         // a fault of the scenario
@@ -93,6 +94,10 @@ func (w *World) dispatch(ev event) {
 		if !ev.m.up && ev.m.life == ev.life && !ev.m.gone {
 			w.restart(ev.m)
 		}
+	case ends:
+		if ev.m.life == ev.life {
+			w.crash(ev.m)
+		}
 	case rebuilds:
 		if ev.mgr.life == 0 && ev.mgr.lived == ev.life && ev.mgr.host.up {
 			w.start(ev.mgr, false)
@@ -138,6 +143,9 @@ func stamp(ev reconfig.Event, at reconfig.At) reconfig.Event {
 		ev.At = at
 		return ev
 	case reconfig.NodeJoined:
+		ev.At = at
+		return ev
+	case reconfig.ChildSilent:
 		ev.At = at
 		return ev
 	case reconfig.NodeLeft:

@@ -23,6 +23,7 @@ type Kind int
 const (
 	Crash        Kind = iota // A's process ends
 	Restart                  // A's process starts
+	Stop                     // A says that it stops, works on for a second, and ends
 	Forget                   // A ends and its rows are lost; N odd: all its disk
 	ForgetStore              // A ends and what it keeps as a manager of ILMs is lost
 	ListFull                 // the N-th write of A's list from now finds the disk full
@@ -45,11 +46,12 @@ const (
 	Slow                     // A's answers take up to N ms longer
 	Weather                  // N percent of messages are lost, doubled, late
 	Clock                    // A ends; its clock is N s off when it is back
+	Readdress                // A ends and has another address when it is back
 	Drift                    // from A's next start its clock is N millionths fast
 	Clone                    // a second machine has A's identity and a copy of its disk
 	Unclone                  // such machines end
 	Backup                   // the top's disk is copied
-	Restore                  // the top loses its disk and starts from the copy
+	Restore                  // the top loses its disk and starts from the copy; N odd: on a new machine, once
 
 	Heat    // A's temperature is N / 10 stu
 	Drain   // an operator's
@@ -66,9 +68,9 @@ const (
 )
 
 var kindNames = [kinds]string{
-	"crash", "restart", "forget", "forget-store", "list-full", "list-torn", "list-dies", "store-full", "store-torn", "store-dies", "die-in",
+	"crash", "restart", "stop", "forget", "forget-store", "list-full", "list-torn", "list-dies", "store-full", "store-torn", "store-dies", "die-in",
 	"pause", "pause-manager", "depose", "rival", "stop-others", "cut", "cut-one-way", "split", "heal", "heal-all", "slow", "weather",
-	"clock", "drift", "clone", "unclone", "backup", "restore",
+	"clock", "readdress", "drift", "clone", "unclone", "backup", "restore",
 	"heat", "drain", "undrain", "pin", "unpin", "hold", "resume", "trigger", "tune", "join", "leave",
 }
 

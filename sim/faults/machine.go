@@ -23,6 +23,7 @@ type machine struct {
 	candidate bool
 	clone     bool             // has the identity of another
 	copied    bool             // another has had its identity
+	stopping  bool             // has said that it stops
 	paused    reconfig.Instant // stopped until then, without knowing it
 	slow      time.Duration    // its answers take up to this much longer
 	temp      float64
@@ -137,7 +138,7 @@ func (w *World) crash(m *machine) {
 	if w.tracing() {
 		w.trace("node %d crashes", m.place)
 	}
-	m.up, m.paused, m.wake, m.heard = false, 0, 0, 0
+	m.up, m.stopping, m.paused, m.wake, m.heard = false, false, 0, 0, 0
 	m.life = w.newLife()
 	m.listWrite = writeFault{}
 	for id := range m.disk.Rows {

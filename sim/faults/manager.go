@@ -83,6 +83,9 @@ func (w *World) start(m *manager, restored bool) {
 		m.clock = &m.host.clock
 	}
 	m.store.Meta.Self, m.store.Meta.Level = m.self, m.level
+	if m == w.top {
+		m.store.Meta.Term = max(m.store.Meta.Term, w.terms)
+	}
 	m.engine = reconfig.New(cloneState(m.store.State), m.settings, w.dice.Uint64())
 	m.middle = nil
 	if m.level > 0 {
@@ -246,6 +249,9 @@ func (w *World) persist(m *manager, t *reconfig.Txn) {
 		return
 	}
 	how := m.write.next()
+	if t.Meta != nil && m == w.top && how != diskFull {
+		w.terms = max(w.terms, t.Meta.Term)
+	}
 	switch how {
 	case diskFull:
 		m.wait = min(max(2*m.wait, 100*time.Millisecond), 10*time.Second)

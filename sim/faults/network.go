@@ -90,7 +90,7 @@ func (w *World) childOf(m *manager, child mib.NodeID) *machine {
 
 // at is the machine at an address.
 func (w *World) at(node mib.NodeID, address string) *machine {
-	if w.clones == 0 && int(node) < len(w.machines) {
+	if w.clones == 0 && w.readdressed == 0 && int(node) < len(w.machines) {
 		return w.machines[node]
 	}
 	return w.addresses[address]

@@ -82,10 +82,14 @@ func (w *World) judge() {
 		w.runUntil(s.End - w.afterKill() - settles)
 		w.rests()
 		if len(w.checks.broken) == 0 && w.verdict(w.checkCalm()) {
+			end := w.now.Add(w.afterKill() - settles)
 			w.kills()
+			w.run(end.Sub(w.now))
 		}
 	}
-	w.runUntil(s.End - settles)
+	if s.Kill == 0 {
+		w.runUntil(s.End - settles)
+	}
 	rests := w.rests()
 	if len(w.checks.broken) > 0 || !w.verdict(w.checkCalm()) {
 		return

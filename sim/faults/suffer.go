@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"fmt"
 	"time"
 
 	"simone/mib"
@@ -60,7 +61,7 @@ func (w *World) suffer(f Fault) {
 		w.backUp()
 		return
 	case Restore:
-		w.restore()
+		w.restore(f.N%2 == 1)
 		return
 	case Hold:
 		w.wish(reconfig.AskPause, 0)
@@ -89,6 +90,10 @@ func (w *World) suffer(f Fault) {
 		if !m.up {
 			w.restart(m)
 		}
+	case Stop:
+		w.stopOrderly(m)
+	case Readdress:
+		w.readdress(m)
 	case Forget:
 		if m.place != 1 {
 			w.crash(m)
@@ -199,6 +204,38 @@ func (w *World) leave(m *machine) {
 	w.push(w.now, event{kind: told, mgr: w.top, ev: reconfig.NodeLeft{Node: m.id}})
 }
 
+// working is for how long a process works on when it has said that it stops.
+const working = time.Second
+
+// stopOrderly ends a process in good order: it says so, and works on until
+// others have its nodes.
+func (w *World) stopOrderly(m *machine) {
+	if !m.up || m.clone || m.place == 1 {
+		return
+	}
+	w.trace("node %d says that it stops", m.place)
+	m.stopping = true
+	if w.net.Float64() >= w.weather.loss {
+		w.after(delay, event{kind: told, m: m, mgr: w.top, ev: reconfig.ChildSilent{Child: m.id}})
+	}
+	w.after(working, event{kind: ends, m: m, life: m.life})
+}
+
+// readdress starts a machine again at another address, of which the managers
+// hear when it announces itself.
+func (w *World) readdress(m *machine) {
+	if m.place == 1 || m.clone {
+		return
+	}
+	delete(w.addresses, m.address)
+	w.readdressed++
+	m.address = fmt.Sprintf("198.51.%d.%d:161", w.readdressed/250, 1+w.readdressed%250)
+	w.addresses[m.address] = m
+	if m.up {
+		w.die(m)
+	}
+}
+
 // copyOf starts a machine with the identity and a copy of the disk of another.
 func (w *World) copyOf(m *machine) {
 	if len(w.machines) >= w.links.size || m.place == 1 || m.clone {
@@ -227,23 +264,30 @@ func (w *World) unclone() {
 type backup struct {
 	store *store
 	list  reconfig.ListState
+	used  bool // it has been restored
 }
 
 func (w *World) backUp() {
-	w.backup = &backup{w.top.store.clone(), cloneList(w.machines[1].disk)}
+	w.backup = &backup{store: w.top.store.clone(), list: cloneList(w.machines[1].disk)}
 }
 
-// restore loses the top's disk and starts it from the backup, once: a second
-// restore of one backup would use the terms of the first again.
-func (w *World) restore() {
+// restore loses the top's disk and starts it from the backup: on its machine,
+// where a file beside the store has counted the terms since, or on a new one
+// without that file. The latter with a backup that has not been restored
+// before: the terms of the first time would be used again, which is not
+// promised to be noticed (docs/guarantees.md).
+func (w *World) restore(elsewhere bool) {
 	if w.backup == nil {
 		return
 	}
 	own := w.machines[1]
 	w.crash(own)
-	w.trace("the top is restored from its backup")
-	w.top.store, own.disk = w.backup.store, w.backup.list
-	w.backup, w.restored, w.backedUp = nil, true, true
+	if elsewhere && !w.backup.used {
+		w.terms = 0
+	}
+	w.trace("the top is restored from its backup (terms counted to %d)", w.terms)
+	w.top.store, own.disk = w.backup.store.clone(), cloneList(w.backup.list)
+	w.backup.used, w.restored, w.backedUp = true, true, true
 	w.checks.forgetChild(own.id)
 	w.restart(own)
 }
@@ -263,6 +307,9 @@ func (w *World) heal() {
 		m.temp, m.slow, m.paused, m.listWrite = 1, 0, 0, writeFault{}
 		if m.mgr != nil {
 			m.mgr.crashIn, m.mgr.write = 0, writeFault{}
+		}
+		if m.stopping {
+			w.crash(m)
 		}
 		if !m.up && (m.place == 1 || !w.scenario.Abandon) {
 			w.restart(m)

@@ -17,27 +17,29 @@ type World struct {
 	Steps, Polls, Samples uint64 // of engines; asked; stored
 	Suffered              int    // faults
 
-	scenario  *Scenario
-	now       reconfig.Instant
-	queue     queue
-	seq       uint64
-	events    int
-	lives     uint64
-	net       *rand.Rand // what the network does
-	dice      *rand.Rand // numbers that processes choose, and when they are back
-	machines  []*machine // by place; there is none at 0
-	addresses map[string]*machine
-	clones    int      // that there have been
-	top       *manager // the one that leads
-	others    []*manager
-	links     links
-	weather   weather
-	slow      time.Duration // an answered poll takes up to this much longer
-	backup    *backup
-	restored  bool // the top's next start is from a backup
-	backedUp  bool // the top has been restored
-	checks    checks
-	out       io.Writer // of the trace; nil: none
+	scenario    *Scenario
+	now         reconfig.Instant
+	queue       queue
+	seq         uint64
+	events      int
+	lives       uint64
+	net         *rand.Rand // what the network does
+	dice        *rand.Rand // numbers that processes choose, and when they are back
+	machines    []*machine // by place; there is none at 0
+	addresses   map[string]*machine
+	clones      int      // that there have been
+	readdressed int      // how often a machine got another address
+	terms       uint32   // the highest that a file beside the top's store has counted
+	top         *manager // the one that leads
+	others      []*manager
+	links       links
+	weather     weather
+	slow        time.Duration // an answered poll takes up to this much longer
+	backup      *backup
+	restored    bool // the top's next start is from a backup
+	backedUp    bool // the top has been restored
+	checks      checks
+	out         io.Writer // of the trace; nil: none
 }
 
 // epoch is when a world begins.
