@@ -43,6 +43,7 @@ type Engine struct {
 	committed  map[mib.NodeID]Instant      // when a node got its owner, for those whose earlier owners' rows are not gone
 	failing    map[mib.NodeID]bool         // as the logs say
 	scouts     map[mib.NodeID]*scout       // candidates that a restored manager still asks whom they obey
+	addressed  map[mib.NodeID]mib.Epoch    // after a restore: the newest row that has told a node's address
 	searches   map[mib.NodeID]*search      // for who reaches a node that its owner does not
 	promoting  map[mib.NodeID]bool         // promoted in this life, not yet a child
 	rankAt     Instant                     // when all terms spent on outranking others are made up for
@@ -90,7 +91,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 		children: make(map[mib.NodeID]*child), owned: make(map[mib.NodeID]map[mib.NodeID]struct{}),
 		called: make(map[mib.NodeID]Instant), heirs: make(map[mib.NodeID][]mib.NodeID), heirsUntil: make(map[mib.NodeID]Instant),
 		failing: make(map[mib.NodeID]bool), askedAt: make(map[mib.NodeID]Instant), quietUntil: make(map[mib.NodeID]Instant), spurned: make(map[mib.NodeID]Instant),
-		scouts: make(map[mib.NodeID]*scout), searches: make(map[mib.NodeID]*search), heardOf: make(map[mib.NodeID]Instant), promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
+		scouts: make(map[mib.NodeID]*scout), addressed: make(map[mib.NodeID]mib.Epoch), searches: make(map[mib.NodeID]*search), heardOf: make(map[mib.NodeID]Instant), promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
 		wanted: make(map[mib.NodeID]struct{}), deeper: make(map[mib.NodeID]struct{}), open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
 		dirtyNodes: make(map[mib.NodeID]struct{}), dirtyLedgers: make(map[mib.NodeID]struct{}), dirtyCursors: make(map[mib.NodeID]struct{}),
 	}

@@ -202,6 +202,7 @@ func (e *Engine) gather(c *child) {
 	}
 	high := e.state.Meta.High
 	for _, id := range sortedKeys(c.rows) {
+		e.learnAddress(&c.rows[id].Row, high)
 		e.learn(c, id, high)
 	}
 	for id, r := range c.rows {
@@ -210,6 +211,27 @@ func (e *Engine) gather(c *child) {
 		}
 	}
 	c.seen, c.fresh = true, false
+}
+
+// learnAddress takes a node's address from a row that was written after the
+// backup that the store came from: a node that has moved since, and is polled
+// there, does not announce itself.
+func (e *Engine) learnAddress(r *mib.SupportRow, high mib.Epoch) {
+	n, known := e.node(r.Node)
+	if !known || e.state.Meta.Level > 0 || e.state.Meta.Restored == 0 || n.leaving() || r.Address == "" || !e.strange(r.Epoch, high) ||
+		!e.addressed[r.Node].Less(r.Epoch) {
+		return
+	}
+	e.addressed[r.Node] = r.Epoch
+	if n.Address == r.Address {
+		return
+	}
+	*n = n.clone()
+	n.Address = r.Address
+	e.save(n)
+	if n.Owner != 0 {
+		e.raiseOwner(n)
+	}
 }
 
 // learn looks at one row that was found at a child.
