@@ -37,7 +37,7 @@ func FuzzAnswer(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Cleanup(func() { _ = p.socket.Close() })
+	f.Cleanup(func() { _ = p.wire.Close() })
 	req.Timeout = time.Hour
 	q := mustQuery(f, req)
 	f.Fuzz(func(t *testing.T, version, verb byte, tail []byte) {

@@ -1,6 +1,7 @@
 package snmp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -60,7 +61,7 @@ type Message struct {
 	PDU
 
 	arena []uint32 // the parts of all decoded OIDs
-	asked *Query   // if not nil, what the message may be an answer to
+	like  *layout  // if not nil, what the message may look like
 }
 
 // PDU is what a message carries (RFC 3416, section 3).
@@ -226,22 +227,29 @@ func (m *Message) decodeVars(r *reader) error {
 		return err
 	}
 	for r.more() {
-		list, err := r.enter(tagSequence, "a variable")
-		if err != nil {
-			return err
-		}
 		v := m.addVar()
-		if v.Name, err = m.decodeName(r); err != nil {
-			return err
+		if m.like != nil && m.like.decode(r, len(m.Vars)-1, v) {
+			continue
 		}
-		if err := m.decodeValue(r, &v.Value); err != nil {
-			return err
-		}
-		if err := r.leave(list, "a variable"); err != nil {
+		if err := m.decodeVar(r, v); err != nil {
 			return err
 		}
 	}
 	return r.leave(outer, "the variable list")
+}
+
+func (m *Message) decodeVar(r *reader, v *mib.Variable) error {
+	list, err := r.enter(tagSequence, "a variable")
+	if err != nil {
+		return err
+	}
+	if v.Name, err = m.decodeName(r); err != nil {
+		return err
+	}
+	if err := m.decodeValue(r, &v.Value); err != nil {
+		return err
+	}
+	return r.leave(list, "a variable")
 }
 
 // addVar adds an empty variable, in place.
@@ -255,18 +263,24 @@ func (m *Message) addVar() *mib.Variable {
 	return &m.Vars[len(m.Vars)-1]
 }
 
-// decodeName reads a variable's name, which in an answer to a query is, as a
-// rule, the one at the same place of the question.
+// decodeName reads a variable's name.
 func (m *Message) decodeName(r *reader) (mib.OID, error) {
-	if name, octets, ok := m.asked.nameAt(len(m.Vars)-1, r.b[r.pos:r.end]); ok {
-		r.pos += octets
-		return name, nil
+	at, i := r.pos, len(m.Vars)-1
+	if m.like != nil && i < len(m.like.names) {
+		if k := &m.like.names[i]; bytes.HasPrefix(r.b[at:r.end], k.element) {
+			r.pos += len(k.element)
+			return k.name, nil
+		}
 	}
 	length, err := r.expect(tagObjectID, "a variable's name")
 	if err != nil {
 		return nil, err
 	}
-	return m.decodeOID(r, length)
+	name, err := m.decodeOID(r, length)
+	if err == nil && m.like != nil {
+		m.like.learn(i, r.b[at:r.pos], name)
+	}
+	return name, err
 }
 
 func (m *Message) decodeOID(r *reader, length int) (mib.OID, error) {

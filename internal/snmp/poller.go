@@ -74,13 +74,13 @@ type PollerStats struct {
 // request. Datagrams pass in batches where there are many, and who is asked
 // often is asked with Ask, which allocates nothing.
 type Poller struct {
-	socket   *Socket
-	receiver *receiver
-	timeout  time.Duration
+	wire    *wire
+	timeout time.Duration
 
 	// These are for Run's goroutine only.
 	message Message
 	told    mib.Response
+	layouts layouts
 	rhythm  rhythm
 
 	// mu guards the fields below.
@@ -134,8 +134,12 @@ func NewPoller(cfg PollerConfig, keys Keyring) (*Poller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("poller: %w", err)
 	}
+	wire, err := openWire(socket)
+	if err != nil {
+		return nil, fmt.Errorf("poller: %w", err)
+	}
 	p := &Poller{
-		socket:  socket,
+		wire:    wire,
 		timeout: cfg.Timeout,
 		keys:    keys,
 		agents:  make(map[netip.AddrPort]*agent),
@@ -146,17 +150,12 @@ func NewPoller(cfg PollerConfig, keys Keyring) (*Poller, error) {
 		p.timeout = DefaultTimeout
 	}
 	p.v3.own = cfg.Engine
-	if p.receiver, err = newReceiver(socket); err == nil {
-		p.outbox.sender, err = newSender(socket)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("poller: %w", err), socket.Close())
-	}
+	p.outbox.wire = wire
 	return p, nil
 }
 
 // Addr is where requests come from.
-func (p *Poller) Addr() netip.AddrPort { return p.socket.Addr() }
+func (p *Poller) Addr() netip.AddrPort { return p.wire.Addr() }
 
 // Rekey gives the poller another keyring for requests to come.
 func (p *Poller) Rekey(keys Keyring) {

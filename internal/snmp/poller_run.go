@@ -23,7 +23,9 @@ func (p *Poller) Run(ctx context.Context) error {
 	defer stop()
 	failed := p.serve(ctx)
 	p.endAll()
-	if err := p.socket.Close(); err != nil && failed == nil {
+	p.mu.Lock() // nobody sends
+	defer p.mu.Unlock()
+	if err := p.wire.Close(); err != nil && failed == nil {
 		failed = fmt.Errorf("poller: close: %w", err)
 	}
 	return failed
@@ -43,22 +45,46 @@ func (p *Poller) endAll() {
 
 func (p *Poller) serve(ctx context.Context) error {
 	for ctx.Err() == nil {
-		n, err := p.receiver.receive()
-		switch {
+		switch err := p.wire.wait(); {
 		case err == nil:
-			p.drain(n)
-			p.nap(n)
+			p.empty(ctx)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			p.expire()
 		case ctx.Err() != nil:
-		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("poller: %w", err)
 		default:
-			// It belongs to a single datagram; requests still time out.
-			p.count(&p.stats.Malformed)
+			return fmt.Errorf("poller: %w", err)
 		}
 	}
 	return nil
+}
+
+// empty deals with what has come, and with what comes while it does.
+func (p *Poller) empty(ctx context.Context) {
+	for {
+		n, err := p.wire.receive()
+		switch {
+		case err != nil:
+			// It belongs to a single datagram; requests still time out.
+			p.count(&p.stats.Malformed)
+			return
+		case n == 0:
+			return
+		}
+		p.drain(n)
+		if ctx.Err() != nil {
+			return
+		}
+		if p.nap(n); p.isDue() {
+			p.expire()
+		}
+	}
+}
+
+// isDue reports whether there is something to do besides dealing with answers.
+func (p *Poller) isDue() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.wakeAt.IsZero() && !time.Now().Before(p.wakeAt)
 }
 
 // drain deals with n datagrams that have come together. What is asked in turn
@@ -68,7 +94,7 @@ func (p *Poller) drain(n int) {
 	p.draining, p.passed = true, time.Now()
 	p.mu.Unlock()
 	for i := range n {
-		b, d, truncated := p.receiver.datagram(i)
+		b, d, truncated := p.wire.datagram(i)
 		p.answer(b, d, truncated)
 	}
 	p.mu.Lock()
@@ -116,7 +142,7 @@ func (p *Poller) expire() {
 	if at, ok := p.next(); ok {
 		p.wake(at)
 	} else {
-		_ = p.socket.SetReadDeadline(time.Time{}) // fails on a closed socket only
+		_ = p.wire.SetReadDeadline(time.Time{}) // fails on a closed socket only
 	}
 }
 

@@ -136,7 +136,7 @@ func (p *Poller) wake(at time.Time) {
 		return // closed: the deadline has passed for good
 	}
 	p.wakeAt = at
-	_ = p.socket.SetReadDeadline(at) // fails on a closed socket only
+	_ = p.wire.SetReadDeadline(at) // fails on a closed socket only
 }
 
 // ending is a request that is over, to be told once mu is unlocked.

@@ -1,7 +1,6 @@
 package snmp
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"net/netip"
@@ -35,16 +34,6 @@ func NewQuery(req mib.Request) (*Query, error) {
 		q.names = append(q.names, appendOID(nil, v.Name))
 	}
 	return q, nil
-}
-
-// nameAt reports whether b begins with the name of the ith variable, and gives
-// that name, and how many octets it takes, if so. An answer to GET has the
-// names of the question, which need not be taken apart again.
-func (q *Query) nameAt(i int, b []byte) (name mib.OID, octets int, ok bool) {
-	if q == nil || i >= len(q.names) || !bytes.HasPrefix(b, q.names[i]) {
-		return nil, 0, false
-	}
-	return q.request.Vars[i].Name, len(q.names[i]), true
 }
 
 // prepared is a query with whom to have it put.

@@ -21,7 +21,7 @@ func FuzzDecodeAsked(f *testing.F) {
 	f.Add(mustEncode(f, &m))
 	q := queryOf(f, 0, names...)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		plain, asked := Message{}, Message{asked: q}
+		plain, asked := Message{}, Message{like: newLayout(q)}
 		a, e := plain.Decode(b), asked.Decode(b)
 		if (a == nil) != (e == nil) || len(plain.Vars) != len(asked.Vars) {
 			t.Fatalf("%v and %v, %d and %d variables", a, e, len(plain.Vars), len(asked.Vars))

@@ -36,7 +36,7 @@ func (h *rhythm) after(n int) time.Duration {
 // nap lets answers gather, after n of them, if nobody waits for one.
 func (p *Poller) nap(n int) {
 	p.mu.Lock()
-	busy := p.out == 0 && p.queries.out >= fewQueries && len(p.ended) == 0 && !p.closed
+	busy := canGather && p.out == 0 && p.queries.out >= fewQueries && len(p.ended) == 0 && !p.closed
 	p.mu.Unlock()
 	if !busy {
 		p.rhythm = rhythm{}

@@ -17,7 +17,7 @@ type outgoing struct {
 type outbox struct {
 	letters [batchSize]outgoing // their b are used again
 	size    int
-	sender  *sender
+	wire    *wire
 }
 
 // room gives a buffer to append a datagram to. The outbox is not full.
@@ -34,7 +34,7 @@ func (o *outbox) add(b []byte, to netip.AddrPort, id int32) (full bool) {
 // flush sends all, in order, and calls failed for each that cannot be sent.
 func (o *outbox) flush(failed func(l *outgoing, err error)) {
 	for sent := 0; sent < o.size; {
-		n, err := o.sender.send(o.letters[sent:o.size])
+		n, err := o.wire.send(o.letters[sent:o.size])
 		sent += n
 		if err != nil {
 			failed(&o.letters[sent], err)
