@@ -1,33 +1,36 @@
 package pollbench
 
 import (
+	"errors"
 	"fmt"
-	"net"
 	"net/netip"
+	"os"
+	"syscall"
 	"time"
 
 	"simone/internal/snmp"
 	"simone/mib"
 )
 
-// burst is how many datagrams the floor sends before it reads as many.
+// burst is how many datagrams the floor sends before it reads as many: as many
+// as the engine has on their way.
 const burst = 256
 
 // floor exchanges datagrams: it sends the same question to all and reads what
-// comes back, but does not look at it. It sleeps until the answers to a burst
-// should be there, which costs less than being woken for each.
+// comes back, but does not look at it. Each takes one system call, of a socket
+// that Go's runtime does not watch, as it would be woken by each datagram. While
+// answers are missing it sleeps.
 type floor struct {
-	conn     *net.UDPConn
-	targets  []netip.AddrPort
+	fd       int
+	targets  []syscall.Sockaddr
 	question []byte
 	answer   []byte
-	nap      time.Duration
 }
 
-// A read that waits takes longer than this; naps are at most so long.
+// Sleeps grow while nothing comes.
 const (
-	waited  = 20 * time.Microsecond
-	mostNap = 20 * time.Millisecond
+	shortNap = time.Millisecond
+	longNap  = 10 * time.Millisecond
 )
 
 func newFloor(targets []netip.AddrPort, m *snmp.Message) (*floor, error) {
@@ -35,12 +38,21 @@ func newFloor(targets []netip.AddrPort, m *snmp.Message) (*floor, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return nil, err
+	f := &floor{question: question, answer: make([]byte, 2048)}
+	for _, t := range targets {
+		f.targets = append(f.targets, &syscall.SockaddrInet4{Addr: t.Addr().As4(), Port: int(t.Port())})
 	}
-	_ = conn.SetReadBuffer(snmp.ReceiveBuffer)
-	return &floor{conn, targets, question, make([]byte, 2048), time.Millisecond}, nil
+	if f.fd, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0); err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	_ = syscall.SetsockoptInt(f.fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, snmp.ReceiveBuffer)
+	err = errors.Join(
+		os.NewSyscallError("bind", syscall.Bind(f.fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})),
+		os.NewSyscallError("fcntl", syscall.SetNonblock(f.fd, true)))
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // getMessage asks for the scalars, bulkMessage for the table.
@@ -71,30 +83,66 @@ func bulkVars() (vars []mib.Variable) {
 }
 
 func (f *floor) round() (failed int, err error) {
-	if err := f.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return 0, err
-	}
 	for left := f.targets; len(left) > 0; left = left[min(burst, len(left)):] {
 		now := left[:min(burst, len(left))]
 		for _, to := range now {
-			if _, err := f.conn.WriteToUDPAddrPort(f.question, to); err != nil {
-				return 0, fmt.Errorf("send to %v: %w", to, err)
+			if err := f.send(to); err != nil {
+				return 0, fmt.Errorf("send: %w", err)
 			}
 		}
-		time.Sleep(f.nap)
-		began := time.Now()
-		for i := range now {
-			if _, _, err := f.conn.ReadFromUDPAddrPort(f.answer); err != nil {
-				return len(left) - i, nil
-			}
-		}
-		if time.Since(began) > time.Duration(len(now))*2*time.Microsecond+waited {
-			f.nap = min(f.nap*5/4, mostNap)
-		} else {
-			f.nap -= f.nap / 20
+		missing, err := f.collect(len(now))
+		if failed += missing; err != nil {
+			return failed, fmt.Errorf("receive: %w", err)
 		}
 	}
-	return 0, nil
+	return failed, nil
 }
 
-func (f *floor) Close() error { return f.conn.Close() }
+func (f *floor) send(to syscall.Sockaddr) error {
+	for {
+		switch err := syscall.Sendto(f.fd, f.question, 0, to); err {
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			time.Sleep(shortNap)
+		default:
+			return err
+		}
+	}
+}
+
+// collect reads answers, and says how many are missing in the end.
+func (f *floor) collect(wanted int) (missing int, err error) {
+	nap, slept := shortNap, time.Duration(0)
+	for wanted > 0 && slept < patience {
+		time.Sleep(nap)
+		slept += nap
+		came, err := f.read(wanted)
+		if err != nil {
+			return wanted, err
+		}
+		if wanted -= came; came == 0 {
+			nap = min(2*nap, longNap)
+		} else {
+			nap = shortNap
+		}
+	}
+	return wanted, nil
+}
+
+// read reads the answers that are there, at most so many.
+func (f *floor) read(most int) (n int, err error) {
+	for n < most {
+		switch _, err := syscall.Read(f.fd, f.answer); err {
+		case nil:
+			n++
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return n, nil
+		default:
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (f *floor) Close() error { return os.NewSyscallError("close", syscall.Close(f.fd)) }
