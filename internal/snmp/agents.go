@@ -19,6 +19,7 @@ type agent struct {
 	out    int       // on their way
 	line   line      // that wait for their turn
 	free   time.Time // when the next one may be sent, as the rate is limited
+	left   time.Time // when the last one was sent
 	silent int       // that were not answered since the last answer
 	rests  time.Time // until when none is sent
 }

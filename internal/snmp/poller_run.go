@@ -125,7 +125,7 @@ func (p *Poller) expire() {
 	for r := p.wheel.due(now); r != nil && !p.closed; r = p.wheel.due(now) {
 		switch late := now.Sub(r.due); {
 		case r.query.held:
-			p.queries.send(p, r, now)
+			p.queries.release(p, r, now)
 		case late > overslept && !r.spared:
 			r.spared = true
 			p.schedule(r, now.Add(min(late, r.Timeout)))

@@ -88,7 +88,11 @@ func (p *Poller) flush() {
 	}
 	now := time.Now()
 	for i := range p.outbox.size {
-		p.slots.at(p.outbox.letters[i].id).sent = now
+		s := p.slots.at(p.outbox.letters[i].id)
+		s.sent = now
+		if r := s.request; r != nil && r.query.agent != nil {
+			r.query.agent.left = now
+		}
 	}
 	p.outbox.flush(func(l *outgoing, err error) {
 		// It may have ended in the meantime.

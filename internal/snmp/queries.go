@@ -192,6 +192,17 @@ func (q *queries) request(p *Poller, w pending) *request {
 	return r
 }
 
+// release sends a query that was held, if the one before did not leave later
+// than it should have.
+func (q *queries) release(p *Poller, r *request, now time.Time) {
+	if free := r.query.agent.left.Add(q.courtesy.Gap); now.Before(free) {
+		r.due = free
+		p.schedule(r, free)
+		return
+	}
+	q.send(p, r, now)
+}
+
 func (q *queries) send(p *Poller, r *request, now time.Time) {
 	r.query.held = false
 	if err := p.admit(r); err != nil {
