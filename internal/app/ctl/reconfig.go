@@ -64,8 +64,32 @@ the ILMs below it.`,
 		pauseCommand(o, "pause", "stop planned moves; failures are answered all the same", true,
 			"planned moves are paused; simonectl reconfig resume ends that"),
 		pauseCommand(o, "resume", "let planned moves go on", false, "planned moves go on"),
+		modeCommand(o),
+		newRollbackCommand(o),
 	)
 	return c
+}
+
+func modeCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "mode automatic|fixed", Short: "let the policy change the tree, or not", Args: cobra.ExactArgs(1),
+		Long: `automatic lets the policy change the tree; with fixed it changes only when a node
+fails, joins or leaves, or an operator says so. It lasts over restarts, until the
+TLM's configuration says something else.`,
+		ValidArgs: []string{"automatic", "fixed"},
+		RunE: func(c *cobra.Command, args []string) error {
+			mode, known := map[string]mib.ReconfigMode{"automatic": mib.ReconfigAutomatic, "fixed": mib.ReconfigFixed}[args[0]]
+			if !known {
+				return usage("write automatic or fixed", "there is no mode %q", args[0])
+			}
+			return o.visitTop(c.Context(), func(cl *client, tlm station) error {
+				if err := cl.set(c.Context(), tlm.endpoint, write{mib.SimoneReconfigMode, mib.Integer(int32(mode))}); err != nil {
+					return err
+				}
+				return o.done(Done{Action: "mode", Text: "reconfiguration is " + args[0]})
+			})
+		},
+	}
 }
 
 func pauseCommand(o *options, name, short string, paused bool, text string) *cobra.Command {
