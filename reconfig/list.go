@@ -216,11 +216,7 @@ func (l *List) planRows(now Instant, a mib.Apply, ch *ListChange) *Refusal {
 		if have {
 			ch.undo.Rows = append(ch.undo.Rows, old.ListRow)
 			zero := old.Zero
-			present := old.next
-			if old.Away { // whose numbers are those of the managers below
-				present = slotAt(zero, old.Row.Interval, now)
-			}
-			if r.Slot > present+1 { // the parent knows of slots that this list, its clock set back, does not
+			if r.Slot > old.present(now)+1 { // the parent knows of slots that this list, its clock set back, does not
 				zero = now.Add(r.Due - time.Duration(r.Slot)*r.Interval)
 			} else if r.Interval != old.Row.Interval { // keep the numbering, change the pace
 				zero = due(old.Zero, old.Row.Interval, old.next).Add(-time.Duration(old.next) * r.Interval)
@@ -299,7 +295,9 @@ func (ch *ListChange) Undo() *ListChange { return ch.undo }
 
 func (l *List) put(r ListRow, now Instant) {
 	e, have := l.rows[r.Row.Node]
+	present := r.Row.Slot
 	if have {
+		present = e.present(now)
 		l.digest.Remove(r.Row.Node, e.Row.Epoch)
 	} else {
 		e = &entry{heapAt: -1}
@@ -325,12 +323,19 @@ func (l *List) put(r ListRow, now Instant) {
 		e.begun = e.next
 		e.arrived.begin(e.next)
 	}
-	if have && r.Row.Slot > e.next+1 {
+	if have && r.Row.Slot > present+1 {
 		// Nobody polls the slots between here: what proves the row, and the
 		// fence of a move that rests on it, begin with the new number.
 		e.begun = r.Row.Slot
 		e.next, e.first, e.samples, e.ownFirst, e.ownSamples = r.Row.Slot, 0, 0, 0, 0
 		e.arrived.begin(e.next)
+	}
+	if have && e.Away && epoch != r.Row.Epoch {
+		// What came from below may have ended since, unnoticed here; what the
+		// manager above concludes from the row at its new epoch must not rest
+		// on it.
+		e.begun = max(present, r.Row.Slot)
+		e.first, e.samples = 0, 0
 	}
 	if back { // polled here again, from the present slot on
 		e.ownNext = max(e.next, slotAt(e.Zero, r.Row.Interval, now))
@@ -358,6 +363,14 @@ func (l *List) put(r ListRow, now Instant) {
 	if !have || epoch != r.Row.Epoch {
 		l.log.add(mib.Record{Kind: mib.RecordAdded, Node: r.Row.Node, Slot: e.next}, now)
 	}
+}
+
+// present is the next slot to poll, by whoever polls the node.
+func (e *entry) present(now Instant) uint32 {
+	if e.Away { // what has come from below is behind
+		return max(e.next, slotAt(e.Zero, e.Row.Interval, now))
+	}
+	return e.next
 }
 
 func (l *List) remove(id mib.NodeID, now Instant) {

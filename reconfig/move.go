@@ -48,11 +48,24 @@ func (e *Engine) abort(n *Node, why string) {
 		e.takeHeld(n.ID)
 		n.addPrev(t)
 	}
-	n.Intent = Intent{}
-	e.dropHeld(n.ID)
-	e.save(n)
+	e.dropIntent(n)
 	if s := e.searches[n.ID]; s != nil { // begun anew in a round to come, if it still is out of reach
 		s.asking = false
+	}
+}
+
+// dropIntent ends a move that was not committed. The target may have a row that
+// is newer than the owner's, and where there are several levels another manager
+// may be the one to find it, if that target falls silent and comes back below
+// somebody else. It destroys only what was granted before its own row (Below), so
+// the owner's is raised above it here.
+func (e *Engine) dropIntent(n *Node) {
+	n.Intent = Intent{}
+	e.dropHeld(n.ID)
+	if e.settings.Levels > 0 && n.Owner != 0 {
+		e.raiseOwner(n)
+	} else {
+		e.save(n)
 	}
 }
 

@@ -93,9 +93,7 @@ func (e *Engine) nextToTry(n *Node, incoming map[mib.NodeID]int) (mib.NodeID, bo
 // inVain: the manager that the node was staged at cannot reach it either.
 func (e *Engine) inVain(n *Node) {
 	e.searches[n.ID].tried = append(e.searches[n.ID].tried, n.Intent.Target)
-	n.Intent = Intent{}
-	e.dropHeld(n.ID)
-	e.save(n)
+	e.dropIntent(n)
 }
 
 // found: another manager reaches the node. Those that could not are left

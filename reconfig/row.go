@@ -39,23 +39,30 @@ func (l *List) Row(now Instant, id mib.NodeID) (RowStatus, bool) {
 	if e.flying != 0 {
 		s.Row.Slot = e.flying
 	}
-	// What is under way below is given this time to arrive.
-	given := slotAt(e.Zero, e.Row.Interval, now.Add(-awaySlots*e.Row.Interval))
+	// What is under way below is given this time to arrive; a slot that has not
+	// come then does not hold up those that have come after it.
+	below := e.arrived
+	below.begin(slotAt(e.Zero, e.Row.Interval, now.Add(-awaySlots*e.Row.Interval-l.state.Settings.belowDelay())))
 	switch {
 	case e.Away:
-		s.Row.Slot = max(e.arrived.next, given)
-	case e.arrived.next < e.ownNext:
-		if arrived := max(e.arrived.next, given); arrived < e.ownNext {
-			s.Row.Slot = min(s.Row.Slot, arrived)
-		}
+		s.Row.Slot = below.next
+	case below.next < e.ownNext:
+		s.Row.Slot = min(s.Row.Slot, below.next)
 	}
 	s.Row.Due = due(e.Zero, e.Row.Interval, s.Row.Slot).Sub(now)
 	return s, true
 }
 
-// awaySlots is after how many intervals a slot of a node that a manager below
-// polls counts as concluded without an answer.
+// awaySlots is after how many intervals, and belowDelay, a slot of a node that a
+// manager below polls counts as concluded without an answer.
 const awaySlots = 4
+
+// belowDelay is how long what was polled below an ILM may take to its log: at
+// each level the manager may fail to read a log for almost as long as it takes
+// to call an ILM silent.
+func (i IlmSettings) belowDelay() time.Duration {
+	return (mib.Levels - 2) * time.Duration(i.Rules.Misses+1) * time.Duration(i.Rules.ProbeMillis) * time.Millisecond
+}
 
 // Relay takes a record of a manager below into the log.
 func (l *List) Relay(now Instant, r mib.Record) {

@@ -371,14 +371,12 @@ func (w *World) checkKnown(by *manager, m *machine) {
 // answers to polls that were under way when the row went: they prove nothing.
 func (w *World) checkDemotion(by *manager, m *machine) {
 	l := m.list.Log()
-	removed := make(map[mib.NodeID]bool)
 	for seq := l.Tail(); ; seq++ {
 		r, more := l.After(0, seq)
 		if !more {
 			return
 		}
-		removed[r.Node] = removed[r.Node] || r.Kind == mib.RecordRemoved
-		if r.Kind == mib.RecordSample && !removed[r.Node] && !w.checks.seen.has(r.Node, r.Slot) {
+		if r.Kind == mib.RecordSample && r.Seq <= m.gave[r.Node] && !w.checks.seen.has(r.Node, r.Slot) {
 			w.fail("manager %d demotes %d, whose log has a sample that it has not read: node %d slot %d", by.self, m.id, r.Node, r.Slot)
 			return
 		}

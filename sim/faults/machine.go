@@ -34,11 +34,12 @@ type machine struct {
 	ppm   int64         // from the next start on
 
 	list  *reconfig.List
-	life  uint64           // of the process
-	wake  reconfig.Instant // when the list is to be looked at; 0: never
-	heard reconfig.Instant // when a manager last asked it
-	mgr   *manager         // nil: has never had managers below
-	begun bool             // this process is to have an engine
+	life  uint64                // of the process
+	gave  map[mib.NodeID]uint32 // where its log stood when a row went, in this life
+	wake  reconfig.Instant      // when the list is to be looked at; 0: never
+	heard reconfig.Instant      // when a manager last asked it
+	mgr   *manager              // nil: has never had managers below
+	begun bool                  // this process is to have an engine
 
 	disk      reconfig.ListState // the list's
 	before    fenceOf            // what the fence was before the last change
@@ -109,7 +110,7 @@ func (w *World) restart(m *machine) {
 	m.clock = m.clock.restart(w.now, m.jump, m.ppm)
 	m.jump = 0
 	m.up, m.paused, m.wake, m.begun = true, 0, 0, false
-	m.life = w.newLife()
+	m.life, m.gave = w.newLife(), make(map[mib.NodeID]uint32)
 	state := m.disk
 	state.Rows, state.Tombs = maps.Clone(state.Rows), maps.Clone(state.Tombs)
 	m.list = reconfig.NewList(state, reconfig.ListLimits{
@@ -335,6 +336,7 @@ func (w *World) keep(m *machine, ch *reconfig.ListChange) {
 	for _, id := range ch.Removed {
 		if _, had := d.Rows[id]; had {
 			w.checks.drops(m, id)
+			m.gave[id] = m.list.Log().Head().Seq
 		}
 		delete(d.Rows, id)
 	}
