@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -125,11 +124,7 @@ func parts(dir string) ([]part, error) {
 	}
 	var list []part
 	for _, e := range entries {
-		name, ours := strings.CutPrefix(e.Name(), prefix)
-		if name, ours = strings.CutSuffix(name, suffix); !ours {
-			continue
-		}
-		began, err := time.Parse(stamp, name)
+		began, err := time.Parse(prefix+stamp+suffix, e.Name())
 		if err != nil {
 			continue // somebody else's
 		}
