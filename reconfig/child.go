@@ -2,6 +2,7 @@ package reconfig
 
 import (
 	"cmp"
+	"container/heap"
 	"slices"
 
 	"simone/mib"
@@ -50,6 +51,13 @@ type child struct {
 	strayed   bool    // people have been told
 	lastHead  Cursor  // of its log, at the report before the last
 
+	// For the agenda.
+	stirred bool                    // to be looked at in this step
+	stood   standing                // when it was last looked at
+	open    map[mib.NodeID]struct{} // of Engine.open, those that have to do with it, and some more
+	wake    Instant                 // to be looked at then
+	wakeAt  int                     // its place in the queue of wakes
+
 	ackedSeq uint32 // acknowledged in the log's present incarnation
 	ackAt    Instant
 	marks    map[mib.NodeID]Cursor // where the log must be read to before the node's row may go
@@ -75,20 +83,29 @@ func (e *Engine) addChild(id mib.NodeID) *child {
 	}
 	c := &child{
 		id: id, self: id == e.state.Meta.Self, full: true,
-		rows: make(map[mib.NodeID]*seenRow), strays: make(map[mib.NodeID]mib.Epoch), marks: make(map[mib.NodeID]Cursor),
+		rows: make(map[mib.NodeID]*seenRow), open: make(map[mib.NodeID]struct{}), strays: make(map[mib.NodeID]mib.Epoch), marks: make(map[mib.NodeID]Cursor),
 	}
 	e.children[id] = c
 	i, _ := e.placeInLine(id)
 	e.line = slices.Insert(e.line, i, c)
+	heap.Push(&e.agenda.wakes, c)
+	e.agenda.all = true
 	return c
 }
 
 func (e *Engine) removeChild(id mib.NodeID) {
+	c := e.children[id]
+	if c == nil {
+		return
+	}
+	e.dropRows(c)
+	heap.Remove(&e.agenda.wakes, c.wakeAt)
+	e.agenda.all = true
 	delete(e.children, id)
 	if i, found := e.placeInLine(id); found {
 		e.line = slices.Delete(e.line, i, i+1)
 	}
-	for _, k := range e.ids {
+	for _, k := range sortedKeys(e.tied[id]) {
 		if n, _ := e.node(k); n.wasOwner(id) {
 			*n = n.clone()
 			n.removePrev(id)
@@ -123,12 +140,12 @@ func (e *Engine) allSeen() bool {
 	if e.scouting() {
 		return false
 	}
-	for _, c := range e.children {
-		if !c.silent && !c.seen && !c.fresh && !c.lost {
-			return false
-		}
+	unseen := func(c *child) bool { return !c.silent && !c.seen && !c.fresh && !c.lost }
+	if e.read && !e.agenda.all && !slices.ContainsFunc(e.agenda.children, unseen) {
+		return true
 	}
-	return true
+	e.read = !slices.ContainsFunc(e.line, unseen)
+	return e.read
 }
 
 // gone reports whether an owner is silent, or not a manager of ours at all.

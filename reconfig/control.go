@@ -8,56 +8,82 @@ import (
 
 // control sends each child what it lacks, one control SET at a time.
 func (e *Engine) control() {
-	stage := make(map[mib.NodeID][]mib.SupportRow)
-	destroy := make(map[mib.NodeID][]mib.Tombstone)
-	var leaving []mib.NodeID
-	for _, id := range sortedKeys(e.open) {
+	for _, c := range e.stirred() {
+		if !e.free(c) {
+			continue
+		}
+		n := e.state.Nodes[c.id]
+		settings := e.ilmSettings(&n)
+		if n.Wanted && !c.self && (!c.report.Active || c.settings != settings) {
+			e.send(c, ControlSet{Verb: Promote, Settings: settings})
+			continue
+		}
+		open := sortedKeys(c.open)
+		if rows := e.toStage(c, open); len(rows) > 0 {
+			e.send(c, ControlSet{Verb: Stage, Apply: mib.Apply{Stage: rows}})
+		} else if gone := e.toDestroy(c, open); len(gone) > 0 {
+			e.send(c, ControlSet{Verb: Release, Apply: mib.Apply{Destroy: gone}})
+		} else if n.Retiring && e.drainedOut(c) {
+			e.send(c, ControlSet{Verb: Demote})
+		} else {
+			e.acknowledge(c)
+		}
+	}
+}
+
+// toStage is what a child lacks of the open nodes, as many rows as one
+// simoneIlmApply holds.
+func (e *Engine) toStage(c *child, open []mib.NodeID) (rows []mib.SupportRow) {
+	if !c.report.Active {
+		return nil
+	}
+	size := 1
+	for _, id := range open {
 		n, known := e.state.Nodes[id]
-		if !known {
+		if _, open := e.open[id]; !open || !known || n.leaving() {
+			continue
+		}
+		ep := n.Epoch
+		if c.id != n.Owner {
+			if ep = n.Intent.Epoch; c.id != n.Intent.Target {
+				continue
+			}
+		}
+		row, ok := e.lacks(&n, c.id, ep)
+		if !ok {
+			continue
+		}
+		if size += row.Len(); size > mib.MaxApply && len(rows) > 0 {
+			break
+		}
+		if rows = append(rows, row); c.single > 0 {
+			break
+		}
+	}
+	return rows
+}
+
+// toDestroy is the rows of a child that may go, as many as one simoneIlmApply
+// holds: those that were left over, those of nodes that nobody knows, and
+// those of nodes that have left.
+func (e *Engine) toDestroy(c *child, open []mib.NodeID) (gone []mib.Tombstone) {
+	var leaving []mib.NodeID
+	for _, id := range open {
+		n, known := e.state.Nodes[id]
+		if _, open := e.open[id]; !open || !known {
 			continue
 		}
 		if n.leaving() {
 			leaving = append(leaving, id)
-			continue
-		}
-		if row, ok := e.lacks(&n, n.Owner, n.Epoch); ok {
-			stage[n.Owner] = append(stage[n.Owner], row)
-		}
-		if row, ok := e.lacks(&n, n.Intent.Target, n.Intent.Epoch); ok {
-			stage[n.Intent.Target] = append(stage[n.Intent.Target], row)
-		}
-		for _, c := range e.line {
-			cid := c.id
-			if r := c.rows[id]; r != nil && cid != n.Owner && cid != n.Intent.Target && e.free(c) && e.destroyable(&n, c, r) {
-				destroy[cid] = append(destroy[cid], mib.Tombstone{Node: id, Epoch: r.Row.Epoch})
-			}
+		} else if r := c.rows[id]; r != nil && c.id != n.Owner && c.id != n.Intent.Target && e.destroyable(&n, c, r) {
+			gone = append(gone, mib.Tombstone{Node: id, Epoch: r.Row.Epoch})
 		}
 	}
-	for _, c := range e.line {
-		cid := c.id
-		if !e.free(c) {
-			continue
-		}
-		gone := destroy[cid]
-		for _, id := range sortedKeys(c.strays) {
-			gone = append(gone, mib.Tombstone{Node: id, Epoch: c.strays[id]})
-		}
-		gone = append(gone, e.leavingAt(c, leaving)...)
-		n := e.state.Nodes[cid]
-		settings := e.ilmSettings(&n)
-		switch {
-		case n.Wanted && !c.self && (!c.report.Active || c.settings != settings):
-			e.send(c, ControlSet{Verb: Promote, Settings: settings})
-		case len(stage[cid]) > 0 && c.report.Active:
-			e.send(c, ControlSet{Verb: Stage, Apply: mib.Apply{Stage: e.batch(c, stage[cid])}})
-		case len(gone) > 0:
-			e.send(c, ControlSet{Verb: Release, Apply: mib.Apply{Destroy: gone[:min(len(gone), maxDestroy)]}})
-		case n.Retiring && e.drainedOut(c):
-			e.send(c, ControlSet{Verb: Demote})
-		default:
-			e.acknowledge(c)
-		}
+	for _, id := range sortedKeys(c.strays) {
+		gone = append(gone, mib.Tombstone{Node: id, Epoch: c.strays[id]})
 	}
+	gone = append(gone, e.leavingAt(c, leaving)...)
+	return gone[:min(len(gone), maxDestroy)]
 }
 
 // ilmSettings is what an ILM is told. One that is to hand over its list keeps
@@ -129,21 +155,6 @@ func (e *Engine) mayInsist(n *Node, c *child, r *seenRow) bool {
 // so that it is not past when the SET arrives.
 const stageMargin = 20 * time.Millisecond
 
-// batch takes as many rows as one simoneIlmApply holds.
-func (e *Engine) batch(c *child, rows []mib.SupportRow) []mib.SupportRow {
-	if c.single > 0 {
-		return rows[:1]
-	}
-	size := 1
-	for i := range rows {
-		size += rows[i].Len()
-		if size > mib.MaxApply {
-			return rows[:max(i, 1)]
-		}
-	}
-	return rows
-}
-
 // acknowledge tells a child how far its log is stored, now and then.
 func (e *Engine) acknowledge(c *child) {
 	cur := e.state.Cursors[c.id]
@@ -167,14 +178,8 @@ func (e *Engine) acknowledge(c *child) {
 // drainedOut reports whether a retiring ILM has nothing left: no rows, no
 // moves to it, nothing in its log that is not stored.
 func (e *Engine) drainedOut(c *child) bool {
-	if len(e.owned[c.id]) > 0 || len(c.rows) > 0 || len(c.strays) > 0 || c.report.Digest.Count != 0 {
+	if len(e.owned[c.id]) > 0 || len(e.tied[c.id]) > 0 || len(c.rows) > 0 || len(c.strays) > 0 || c.report.Digest.Count != 0 {
 		return false
-	}
-	for _, id := range e.ids {
-		n := e.state.Nodes[id]
-		if n.Intent.Target == c.id || n.wasOwner(c.id) {
-			return false
-		}
 	}
 	cur := e.state.Cursors[c.id]
 	return !e.keeps(GuardDemoteLast) || c.report.Log.Seq == 0 || cur.Incarnation == c.report.Log.Incarnation && cur.Seq >= c.report.Log.Seq

@@ -26,9 +26,16 @@ type Engine struct {
 	line     []*child              // children by NodeID
 	ids      []mib.NodeID          // of nodes, sorted
 	owned    map[mib.NodeID]map[mib.NodeID]struct{}
-	wanted   map[mib.NodeID]struct{} // nodes that are to be ILMs
-	deeper   map[mib.NodeID]struct{} // nodes that are ILMs below others
-	open     map[mib.NodeID]struct{} // nodes that are not as they should be, or may not be
+	wanted   map[mib.NodeID]struct{}                // nodes that are to be ILMs
+	deeper   map[mib.NodeID]struct{}                // nodes that are ILMs below others
+	open     map[mib.NodeID]struct{}                // nodes that are not as they should be, or may not be
+	moving   map[mib.NodeID]struct{}                // nodes with an open intent
+	tied     map[mib.NodeID]map[mib.NodeID]struct{} // by child: nodes that are to go there, or were its own
+	holders  map[mib.NodeID][]mib.NodeID            // by node: children with its row
+	read     bool                                   // when last looked: all children that answer were read in this term
+	short    bool                                   // when last looked: there were too few candidates
+	agenda   agenda
+	kin      []*child // room for related
 
 	nextAction ActionID
 	nextRound  Instant
@@ -93,6 +100,8 @@ func New(state State, settings Settings, seed uint64) *Engine {
 		failing: make(map[mib.NodeID]bool), askedAt: make(map[mib.NodeID]Instant), quietUntil: make(map[mib.NodeID]Instant), spurned: make(map[mib.NodeID]Instant),
 		scouts: make(map[mib.NodeID]*scout), addressed: make(map[mib.NodeID]mib.Epoch), searches: make(map[mib.NodeID]*search), heardOf: make(map[mib.NodeID]Instant), promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
 		wanted: make(map[mib.NodeID]struct{}), deeper: make(map[mib.NodeID]struct{}), open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
+		moving: make(map[mib.NodeID]struct{}), tied: make(map[mib.NodeID]map[mib.NodeID]struct{}), holders: make(map[mib.NodeID][]mib.NodeID),
+		agenda:     agenda{nodes: make(map[mib.NodeID]struct{})},
 		dirtyNodes: make(map[mib.NodeID]struct{}), dirtyLedgers: make(map[mib.NodeID]struct{}), dirtyCursors: make(map[mib.NodeID]struct{}),
 	}
 	if e.state.Nodes == nil {
@@ -115,6 +124,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 		e.ids = append(e.ids, id)
 		e.own(n.Owner, id)
 		e.want(&n)
+		e.tie(&n)
 		e.state.Meta.NextID = max(e.state.Meta.NextID, id+1)
 	}
 	slices.Sort(e.ids)
@@ -129,6 +139,7 @@ func (e *Engine) Step(ev Event) ([]Action, error) {
 	}
 	e.now = max(e.now, ev.at())
 	e.out, e.samples, e.forget = nil, nil, nil
+	e.concern(ev)
 	switch ev := ev.(type) {
 	case Restarted:
 		e.restarted(ev)
@@ -176,8 +187,10 @@ func (e *Engine) Step(ev Event) ([]Action, error) {
 // work brings things nearer to how they should be: it compares what is known
 // with what is wanted and acts on the difference, whatever the event was.
 func (e *Engine) work() {
+	e.complete()
 	e.claimAll()
-	if e.allSeen() {
+	ready := e.allSeen()
+	if ready {
 		e.place()
 		e.advancePlans()
 		if e.asked || e.now >= e.nextRound {
@@ -185,13 +198,15 @@ func (e *Engine) work() {
 		}
 		e.settleAll()
 		e.control()
-		for _, c := range e.line {
+		for _, c := range e.stirred() {
 			e.readLog(c)
 			e.announce(c)
 		}
 		e.announceDeeper()
 	}
 	e.probeAll()
+	e.settleAgenda()
+	e.agenda.all = !ready // all that was left undone is to be done once it can be
 }
 
 // flush gives the step's actions, the write that they depend on first.
@@ -295,7 +310,7 @@ func (e *Engine) restarted(ev Restarted) {
 // more, and every child has to be claimed and read again.
 func (e *Engine) raiseTerm(term uint32) {
 	e.state.Meta.Term = term
-	e.dirtyMeta = true
+	e.dirtyMeta, e.agenda.all = true, true
 	for _, c := range e.children {
 		c.newTerm()
 	}
@@ -369,11 +384,8 @@ func (e *Engine) Deadline() Instant {
 	sooner(e.nextRound)
 	sooner(e.holdUntil)
 	sooner(e.formBy)
-	for _, c := range e.line {
-		if c.probe == 0 {
-			sooner(c.probeAt)
-		}
-		sooner(c.retryAt)
+	if len(e.agenda.wakes) > 0 {
+		sooner(e.agenda.wakes[0].wake)
 	}
 	return d
 }

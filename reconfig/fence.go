@@ -8,7 +8,7 @@ import (
 
 // claimAll raises the fence of children that are not claimed.
 func (e *Engine) claimAll() {
-	for _, c := range e.line {
+	for _, c := range e.stirred() {
 		if !c.claimed && c.set == nil && c.reportAt > 0 && !c.silent && !c.lost && e.now >= c.retryAt {
 			if !e.keeps(GuardClaim) { // taken for claimed as it is
 				c.claimed, c.full, c.probeAt, c.acked = true, true, e.now, c.report.Fence
@@ -89,6 +89,7 @@ func (e *Engine) done(id ActionID) {
 	if c == nil {
 		return
 	}
+	e.stir(c)
 	set := c.set
 	c.set, c.acked = nil, set.Fence
 	switch set.Verb {
@@ -142,9 +143,10 @@ func (e *Engine) failed(ev ActionFailed) {
 	if ev.Action == 0 || e.scoutMissed(ev.Action) {
 		return
 	}
-	for _, c := range e.children {
+	for _, c := range e.line {
 		switch ev.Action {
 		case c.probe:
+			e.stir(c)
 			c.probe = 0
 			c.missed++
 			if c.missed >= e.settings.Misses && !c.self {
@@ -152,6 +154,7 @@ func (e *Engine) failed(ev ActionFailed) {
 			}
 			return
 		case c.reading:
+			e.stir(c)
 			c.reading = 0
 			return
 		}
@@ -160,6 +163,7 @@ func (e *Engine) failed(ev ActionFailed) {
 	if c == nil {
 		return
 	}
+	e.stir(c)
 	set := c.set
 	c.set = nil
 	c.retryAt = e.now.Add(e.settings.Probe / 2)
@@ -221,7 +225,7 @@ func (e *Engine) refused(c *child, set *Control, ev ActionFailed) {
 }
 
 func (e *Engine) byAction(id ActionID) *child {
-	for _, c := range e.children {
+	for _, c := range e.line {
 		if c.set != nil && c.set.ID == id {
 			return c
 		}

@@ -17,7 +17,8 @@ func (e *Engine) node(id mib.NodeID) (*Node, bool) {
 
 // save puts a changed node back and has it persisted.
 func (e *Engine) save(n *Node) {
-	if old, ok := e.state.Nodes[n.ID]; !ok {
+	old, known := e.state.Nodes[n.ID]
+	if !known {
 		i, _ := slices.BinarySearch(e.ids, n.ID)
 		e.ids = slices.Insert(e.ids, i, n.ID)
 		e.own(n.Owner, n.ID)
@@ -25,7 +26,7 @@ func (e *Engine) save(n *Node) {
 		delete(e.owned[old.Owner], n.ID)
 		e.own(n.Owner, n.ID)
 	}
-	if old, ok := e.state.Nodes[n.ID]; ok && old.Owner != n.Owner && n.manages() {
+	if known && old.Owner != n.Owner && n.manages() {
 		n.Manager = n.Under != 0 && n.Under == n.Owner
 		if n.Manager || e.state.Nodes[n.Under].Owner != n.Owner { // what was announced was of the old one
 			n.Under = 0
@@ -38,6 +39,8 @@ func (e *Engine) save(n *Node) {
 	if n.Placed == 0 {
 		delete(e.askedAt, n.ID)
 	}
+	e.untie(&old)
+	e.tie(n)
 	e.state.Nodes[n.ID] = *n
 	e.dirtyNodes[n.ID] = struct{}{}
 	e.touch(n.ID)
@@ -51,10 +54,40 @@ func (e *Engine) want(n *Node) {
 	} else {
 		delete(e.deeper, n.ID)
 	}
+	_, was := e.wanted[n.ID]
+	e.agenda.roles = e.agenda.roles || was || n.Wanted || n.Candidate && (e.short || !e.formed)
 	if n.Wanted {
 		e.wanted[n.ID] = struct{}{}
 	} else {
 		delete(e.wanted, n.ID)
+	}
+}
+
+// tie notes a node's move under way, and the children that it is to go to or
+// that may still have its row though they are not its owner any more; untie
+// takes that back.
+func (e *Engine) tie(n *Node) {
+	if t := n.Intent.Target; t != 0 {
+		e.moving[n.ID] = struct{}{}
+		e.tieTo(t, n.ID)
+	}
+	for _, id := range n.Prev {
+		e.tieTo(id, n.ID)
+	}
+}
+
+func (e *Engine) tieTo(child, node mib.NodeID) {
+	if e.tied[child] == nil {
+		e.tied[child] = make(map[mib.NodeID]struct{})
+	}
+	e.tied[child][node] = struct{}{}
+}
+
+func (e *Engine) untie(n *Node) {
+	delete(e.moving, n.ID)
+	delete(e.tied[n.Intent.Target], n.ID)
+	for _, id := range n.Prev {
+		delete(e.tied[id], n.ID)
 	}
 }
 
@@ -65,9 +98,6 @@ func (e *Engine) own(owner, id mib.NodeID) {
 	e.owned[owner][id] = struct{}{}
 }
 
-// touch has a node looked at in this step's work.
-func (e *Engine) touch(id mib.NodeID) { e.open[id] = struct{}{} }
-
 // ownedBy is the nodes of an owner, sorted.
 func (e *Engine) ownedBy(owner mib.NodeID) []mib.NodeID { return sortedKeys(e.owned[owner]) }
 
@@ -76,6 +106,8 @@ func (e *Engine) setRow(c *child, r *seenRow) {
 	id := r.Row.Node
 	if old := c.rows[id]; old != nil {
 		c.digest.Remove(id, old.Row.Epoch)
+	} else {
+		e.holders[id] = append(e.holders[id], c.id)
 	}
 	c.rows[id] = r
 	c.digest.Add(id, r.Row.Epoch)
@@ -86,13 +118,30 @@ func (e *Engine) dropRow(c *child, id mib.NodeID) {
 	if old := c.rows[id]; old != nil {
 		c.digest.Remove(id, old.Row.Epoch)
 		delete(c.rows, id)
+		e.unhold(c, id)
 	}
 }
 
 // dropRows notes that a child has none.
 func (e *Engine) dropRows(c *child) {
+	for id := range c.rows {
+		e.unhold(c, id)
+	}
 	c.rows = make(map[mib.NodeID]*seenRow, len(c.rows))
 	c.digest = mib.Digest{}
+}
+
+// unhold takes a child from those that have a node's row.
+func (e *Engine) unhold(c *child, id mib.NodeID) {
+	list := e.holders[id]
+	if i := slices.Index(list, c.id); i >= 0 {
+		list = slices.Delete(list, i, i+1)
+	}
+	if len(list) == 0 {
+		delete(e.holders, id)
+	} else {
+		e.holders[id] = list
+	}
 }
 
 func sortedKeys[V any](m map[mib.NodeID]V) []mib.NodeID {

@@ -1,12 +1,18 @@
 package reconfig
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Instant is a point in time on one host's clock: nanoseconds since 1970 as
 // the host's clock stood when the process started, advanced monotonically
 // since. It survives a restart of the process, which is what slots need, and
 // is never sent to another host: the wire carries ages.
 type Instant int64
+
+// never is later than everything.
+const never = Instant(math.MaxInt64)
 
 // Add gives the instant d later.
 func (t Instant) Add(d time.Duration) Instant { return t + Instant(d) }

@@ -44,7 +44,9 @@ func (e *Engine) joined(ev NodeJoined) {
 	delete(e.spurned, n.ID)
 	if c := e.children[n.ID]; c != nil {
 		c.leftAt = 0
+		e.stir(c)
 	}
+	e.agenda.roles = e.agenda.roles || e.short && n.Candidate
 	n.unban(e.state.Meta.Self) // it has just been heard here
 	if ev.Active && !n.Wanted && n.ID != e.state.Meta.Self && !e.mayBeBelow(n) {
 		n.Wanted = true
@@ -106,6 +108,7 @@ func (e *Engine) granted(in Node) {
 	e.save(n)
 	if c := e.children[n.ID]; c != nil && old.Grant != n.Grant {
 		c.lost, c.announced, c.probeAt = false, false, e.now
+		e.stir(c)
 	}
 	e.raiseOwner(n)
 }

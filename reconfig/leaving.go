@@ -21,6 +21,7 @@ func (e *Engine) settleLeaving(n *Node) bool {
 		}
 	}
 	delete(e.owned[n.Owner], n.ID)
+	e.untie(n)
 	delete(e.wanted, n.ID)
 	delete(e.deeper, n.ID)
 	delete(e.heardOf, n.ID)

@@ -2,6 +2,7 @@ package reconfig
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"simone/mib"
@@ -140,7 +141,7 @@ func (e *Engine) takeHeld(id mib.NodeID) {
 
 // settleAll looks at every node that may not be as it should be.
 func (e *Engine) settleAll() {
-	for _, id := range sortedKeys(e.open) {
+	for _, id := range e.toLook() {
 		for range 4 { // a commit makes the old owner's row one to destroy, and so on
 			again := e.settle(id)
 			if !again {
@@ -151,6 +152,8 @@ func (e *Engine) settleAll() {
 			delete(e.open, id)
 			delete(e.openedAt, id)
 			delete(e.committed, id)
+		} else {
+			e.enrol(id)
 		}
 	}
 }
@@ -165,13 +168,9 @@ func (e *Engine) settle(id mib.NodeID) bool {
 	if present.leaving() {
 		return e.settleLeaving(&present)
 	}
-	for _, c := range e.line {
-		cid := c.id
+	for _, c := range e.related(&present) {
 		if !e.readable(c) || c.set != nil {
 			continue // nothing is concluded while a SET is under way
-		}
-		if c.rows[id] == nil && present.Owner != cid && present.Intent.Target != cid && !present.wasOwner(cid) {
-			continue
 		}
 		n := present.clone()
 		if e.process(&n, c) {
@@ -198,12 +197,9 @@ func (e *Engine) settled(id mib.NodeID) bool {
 	if l := e.state.Ledgers[id]; e.overtaken(&n, &l) {
 		return false
 	}
-	for cid, c := range e.children {
-		if cid != n.Owner && !c.silent && (c.rows[id] != nil || n.wasOwner(cid)) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(e.related(&n), func(c *child) bool {
+		return c.id != n.Owner && !c.silent && (c.rows[id] != nil || n.wasOwner(c.id))
+	})
 }
 
 // process is one level-triggered step for a node at a child that may be

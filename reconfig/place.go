@@ -13,23 +13,15 @@ import (
 
 // place gives every node that is misplaced an owner or an intent.
 func (e *Engine) place() {
-	e.ensureILMs()
-	if len(e.open) == 0 {
-		return
+	if e.agenda.roles {
+		e.agenda.roles = false
+		e.ensureILMs()
 	}
-	e.giveUp()
-	incoming := make(map[mib.NodeID]int)
-	planned := 0
-	for id := range e.open {
-		if t := e.state.Nodes[id].Intent; t.Target != 0 {
-			incoming[t.Target]++
-			if t.Why != KindFailover && t.Why != KindAdopt {
-				planned++
-			}
-		}
-	}
+	e.agenda.late = e.agenda.late[:0]
+	looked := e.toLook()
+	e.giveUp(looked)
 	var away []mib.NodeID
-	for id := range e.open {
+	for _, id := range looked {
 		if n, known := e.state.Nodes[id]; known && n.Intent.Target == 0 && e.misplaced(&n) != KindNone {
 			away = append(away, id)
 		}
@@ -37,7 +29,15 @@ func (e *Engine) place() {
 	if len(away) == 0 {
 		return
 	}
-	slices.Sort(away)
+	incoming := make(map[mib.NodeID]int)
+	planned := 0
+	for id := range e.moving {
+		t := e.state.Nodes[id].Intent
+		incoming[t.Target]++
+		if t.Why != KindFailover && t.Why != KindAdopt {
+			planned++
+		}
+	}
 	budget := e.budget()
 	moved := make(map[[3]mib.NodeID]int) // why, from, to
 	for _, id := range away {
@@ -277,15 +277,11 @@ func (e *Engine) assign(n *Node, to mib.NodeID) {
 }
 
 // giveUp aborts moves whose target cannot take the node any more.
-func (e *Engine) giveUp() {
-	var moving []mib.NodeID
-	for id := range e.open {
-		if e.state.Nodes[id].Intent.Target != 0 {
-			moving = append(moving, id)
+func (e *Engine) giveUp(looked []mib.NodeID) {
+	for _, id := range looked {
+		if _, moving := e.moving[id]; !moving {
+			continue
 		}
-	}
-	slices.Sort(moving)
-	for _, id := range moving {
 		n, _ := e.node(id)
 		t := n.Intent.Target
 		c := e.children[t]
@@ -353,7 +349,7 @@ func (e *Engine) ensureILMs() {
 	}
 	for active < want {
 		id, ok := e.candidate()
-		if !ok {
+		if e.short = !ok; !ok {
 			return
 		}
 		if !e.formed { // nodes may come long after this manager has started

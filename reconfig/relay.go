@@ -145,6 +145,7 @@ func (e *Engine) relayed(ev Relayed) {
 	if e.children[ev.Child] == nil || old.Incarnation == ev.Cursor.Incarnation && old.Seq >= ev.Cursor.Seq {
 		return
 	}
+	e.stir(e.children[ev.Child])
 	e.state.Cursors[ev.Child] = ev.Cursor
 	e.dirtyCursors[ev.Child] = struct{}{}
 }

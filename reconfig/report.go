@@ -11,7 +11,7 @@ import (
 // probeAll sends the probes that are due.
 func (e *Engine) probeAll() {
 	e.probeScouts()
-	for _, c := range e.line {
+	for _, c := range e.stirred() {
 		if c.probe != 0 || e.now < c.probeAt || c.lost { // a lost one is to miss a parent, and look for one
 			continue
 		}
@@ -32,7 +32,11 @@ const maxWatched = 256
 // watched is the rows of a child on which something waits.
 func (e *Engine) watched(c *child) []mib.NodeID {
 	var ids []mib.NodeID
-	for id := range e.open {
+	for id := range c.open {
+		if _, open := e.open[id]; !open {
+			delete(c.open, id)
+			continue
+		}
 		n := e.state.Nodes[id]
 		if c.rows[id] != nil || n.Owner == c.id || n.Intent.Target == c.id {
 			ids = append(ids, id)
@@ -125,10 +129,8 @@ func (e *Engine) readWhole(c *child, rows []RowReport) {
 	for id := range c.marks {
 		e.touch(id)
 	}
-	for _, id := range e.ids {
-		if n := e.state.Nodes[id]; n.Intent.Target == c.id || n.wasOwner(c.id) {
-			e.touch(id)
-		}
+	for id := range e.tied[c.id] {
+		e.touch(id)
 	}
 	c.full = false
 	for _, id := range sortedKeys(c.rows) {

@@ -169,10 +169,9 @@ func (e *Engine) unsettled() map[mib.NodeID]bool {
 // busy says which children have moves from or to them under way.
 func (e *Engine) busy() map[mib.NodeID]bool {
 	busy := make(map[mib.NodeID]bool)
-	for id := range e.open {
-		if n := e.state.Nodes[id]; n.Intent.Target != 0 {
-			busy[n.Owner], busy[n.Intent.Target] = true, true
-		}
+	for id := range e.moving {
+		n := e.state.Nodes[id]
+		busy[n.Owner], busy[n.Intent.Target] = true, true
 	}
 	for _, p := range e.plans {
 		busy[p.From], busy[p.To] = true, true
