@@ -91,8 +91,8 @@ func (e *Engine) reported(ev ChildReported) {
 	c.lastHead = c.report.Log
 	c.report, c.reportAt = r, e.now
 	if !current {
-		if c.full {
-			c.probeAt = e.now
+		if c.full { // as soon as what was read can count: its own list answers a manager in no time
+			c.probeAt = min(c.probeAt, max(e.now, c.retryAt))
 		}
 		return
 	}

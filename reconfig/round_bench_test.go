@@ -14,7 +14,7 @@ import (
 // them is probed, its report is taken, and the policy decides on all of them.
 // Every node is a candidate, so that each is looked at as a host, too.
 func BenchmarkRound(b *testing.B) {
-	for _, size := range []struct{ children, nodes int }{{100, 10_000}, {300, 30_000}} {
+	for _, size := range []struct{ children, nodes int }{{100, 10_000}, {1000, 100_000}} {
 		for _, policy := range []string{"paper", "balance"} {
 			b.Run(fmt.Sprintf("%s-%d-%d", policy, size.children, size.nodes), func(b *testing.B) {
 				t := grow(b, policy, size.children, size.nodes)
