@@ -344,7 +344,7 @@ func (h *Host) commit(change *reconfig.ListChange) error {
 	}
 	for _, r := range change.Rows {
 		if _, have := h.nodes[r.Row.Node]; !have {
-			h.nodes[r.Row.Node] = &rowState{since: now}
+			h.nodes[r.Row.Node] = newRowState(r.Row.Node, now)
 		}
 	}
 	for _, id := range change.Removed {

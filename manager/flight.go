@@ -59,8 +59,11 @@ func (f *flight) Answered(to netip.AddrPort, r *mib.Response) {
 	h := f.host
 	h.mu.Lock()
 	h.counts.Polls += uint64(r.Attempts)
-	if f.left.IsZero() {
+	if f.left.IsZero() && r.Attempts > 0 {
 		f.left = r.Left
+		late := f.late()
+		h.window.late.Add(late)
+		h.shedder.waited(late)
 	}
 	next := f.answered(r)
 	h.mu.Unlock()

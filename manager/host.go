@@ -86,6 +86,12 @@ type Config struct {
 	// Tick is the grid on which polls leave: a wake-up costs more than a
 	// packet (DESIGN section 6). 0: 5 ms.
 	Tick time.Duration
+	// Priorities are of profiles, by name; without one SIMONE nodes have
+	// PriorityHigh, and devices PriorityNormal.
+	Priorities map[string]Priority
+	// Tell puts an entry of the host's own into the event table; nil does
+	// without.
+	Tell func(reconfig.Entry)
 	// Processors is how many CPUs the work of polls may use; 0: 1, as the
 	// one result worker cannot use more.
 	Processors float64
@@ -185,32 +191,36 @@ type Host struct {
 	due     []departure // for the goroutine that sends them
 	sendAll func()      // is depart: made once
 
+	telling sync.WaitGroup // calls of Config.Tell
+
 	// controlMu is held from a control SET that passed its test until it
 	// ends, so that what was planned is still true when it is applied.
 	controlMu sync.Mutex
 
 	// mu guards the fields below. It is held briefly, never during I/O.
-	mu        sync.Mutex
-	list      *reconfig.List
-	self      Identity // as it was when the SET under test came
-	values    *values
-	nodes     map[mib.NodeID]*rowState
-	questions map[asks]*question
-	window    window
-	measures  Measures
-	meter     *temperature.Meter
-	tuning    Tuning
-	pace      pace // until the parent says
-	counts    Counts
-	leaving   int           // polls that are due and not handed to the poller yet
-	sending   time.Duration // what handing one over costs
-	landed    []*flight     // to be used again
-	running   bool
-	asked     reconfig.Instant // when the parent last asked; 0: never
-	askedLast reconfig.Instant // when it had asked before that
-	lastError string           // of the last refused control SET
-	deep      *Deep            // nil: no managers below
-	middle    *reconfig.Middle // of deep
+	mu         sync.Mutex
+	list       *reconfig.List
+	self       Identity // as it was when the SET under test came
+	values     *values
+	nodes      map[mib.NodeID]*rowState
+	questions  map[asks]*question
+	window     window
+	measures   Measures
+	meter      *temperature.Meter
+	tuning     Tuning
+	pace       pace // until the parent says
+	counts     Counts
+	leaving    int           // polls that are due and not handed to the poller yet
+	sending    time.Duration // what handing one over costs
+	shedder    shedder
+	shedBefore uint64    // polls, until that began which goes on
+	landed     []*flight // to be used again
+	running    bool
+	asked      reconfig.Instant // when the parent last asked; 0: never
+	askedLast  reconfig.Instant // when it had asked before that
+	lastError  string           // of the last refused control SET
+	deep       *Deep            // nil: no managers below
+	middle     *reconfig.Middle // of deep
 }
 
 // rowState is what the Host keeps of a row beside the list.
@@ -219,17 +229,27 @@ type rowState struct {
 	address    string           // as the row has it, which is at
 	at         netip.AddrPort
 	most       int          // variables that the node is asked for at a time, as more were too big; 0: all
+	debt       float64      // to shedding
 	runQueue   float64      // of the sample before the last
 	told       announcement // what the node has acknowledged or refused for good
 	announcing bool
 }
 
+// newRowState makes the state of a row. What its first polls owe to shedding
+// differs from node to node, so that not all are shed at once.
+func newRowState(id mib.NodeID, now reconfig.Instant) *rowState {
+	return &rowState{since: now, debt: float64(uint32(id)*2654435769) / (1 << 32)}
+}
+
 // Counts count what a Host did since it started.
 type Counts struct {
-	Polls         uint64 // requests, retries included
-	Failures      uint64 // polls without a usable answer
-	Skipped       uint64 // slots that passed without a poll
-	Overflows     uint64 // of the failures: the result queue was full
+	Polls     uint64 // requests, retries included
+	Failures  uint64 // polls without a usable answer
+	Skipped   uint64 // slots that passed without a poll
+	Overflows uint64 // of the failures: the result queue was full
+	// Shed is how many polls did not leave as there was no time for them, by
+	// priority. They are among the Skipped.
+	Shed          [priorities]uint64
 	Announced     uint64 // nodes that took this manager's announcement
 	Refused       uint64 // announcements that a node refused: it has a newer owner
 	StaleFences   uint64 // control SETs refused for their fence
@@ -290,7 +310,7 @@ func New(cfg Config) (*Host, error) {
 		return nil, fmt.Errorf("manager: %w", err)
 	}
 	for id, ok := h.list.NextRow(0); ok; id, ok = h.list.NextRow(id) {
-		h.nodes[id] = &rowState{since: now}
+		h.nodes[id] = newRowState(id, now)
 	}
 	h.window.reset(now)
 	return h, nil
@@ -352,6 +372,7 @@ func (h *Host) Run(ctx context.Context) error {
 	}
 	stop()
 	worker.Wait()
+	h.telling.Wait()
 
 	h.mu.Lock()
 	h.running = false

@@ -14,8 +14,9 @@ type Measures struct {
 	Temperature float64          // stu
 	Weighted    float64          // stu, with history
 	Latency     temperature.Summary
-	Intrusion   float64 // percent of the node's CPU that SIMONE used
-	Utilisation float64 // 0..1, more if polls need more than there is
+	Late        temperature.Summary // how late polls left against their ticks
+	Intrusion   float64             // percent of the node's CPU that SIMONE used
+	Utilisation float64             // 0..1, more if polls need more than there is, shed ones included
 	PollCost    time.Duration
 	Injected    time.Duration // mean delay of a result that was injected (Config.Slow)
 }
@@ -23,17 +24,18 @@ type Measures struct {
 // window is the trigger window under way. Host.mu guards it.
 type window struct {
 	temperature.Window
+	late   temperature.Window
 	opened reconfig.Instant
 	polls  uint64        // concluded with an answer
 	missed uint64        // concluded without one
+	shed   uint64        // that did not leave
 	busy   time.Duration // that the work of polls took
 
 	injected time.Duration // of busy, what Config.Slow caused
 }
 
 func (w *window) reset(now reconfig.Instant) {
-	w.Window.Reset()
-	w.opened, w.polls, w.missed, w.busy, w.injected = now, 0, 0, 0, 0
+	*w = window{opened: now}
 }
 
 // closeWindow ends the trigger window and makes its temperature.
@@ -64,7 +66,7 @@ func (h *Host) closeWindow() {
 		o.Oldest = max(time.Since(oldest), 0)
 	}
 	m := Measures{
-		At: now, Windows: h.measures.Windows + 1, Latency: s, Intrusion: intrusion,
+		At: now, Windows: h.measures.Windows + 1, Latency: s, Late: h.window.late.Summary(), Intrusion: intrusion,
 		PollCost: h.measures.PollCost,
 	}
 	if h.window.polls > 0 {
@@ -72,7 +74,8 @@ func (h *Host) closeWindow() {
 		m.Injected = h.window.injected / time.Duration(h.window.polls)
 	}
 	if length := now.Sub(h.window.opened); length > 0 {
-		m.Utilisation = h.window.busy.Seconds() / (length.Seconds() * h.cfg.Processors)
+		busy := h.window.busy + time.Duration(h.window.shed)*m.PollCost
+		m.Utilisation = busy.Seconds() / (length.Seconds() * h.cfg.Processors)
 	}
 	o.Utilisation = 100 * m.Utilisation
 	t, err := h.meter.Close(o)

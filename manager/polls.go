@@ -76,6 +76,12 @@ func (h *Host) pollInterval() time.Duration {
 func (h *Host) sendDue() {
 	h.mu.Lock()
 	now := h.cfg.Clock.Now()
+	_, oldest := h.results.outstanding()
+	waited := time.Duration(0)
+	if !oldest.IsZero() {
+		waited = time.Since(oldest)
+	}
+	changed := h.shedder.look(now, waited, h.pollInterval())
 	for _, p := range h.list.Due(now) {
 		if f, q := h.prepare(p, now); q != nil {
 			h.due = append(h.due, departure{f, q})
@@ -84,6 +90,9 @@ func (h *Host) sendDue() {
 	n := len(h.due)
 	h.leaving = n
 	h.mu.Unlock()
+	if changed {
+		h.tellShedding()
+	}
 	if n == 0 {
 		return
 	}
@@ -118,8 +127,14 @@ func (h *Host) prepare(p reconfig.Poll, now reconfig.Instant) (*flight, mib.Quer
 	row := &p.Row
 	state, have := h.nodes[row.Node]
 	if !have { // it was put when the row was
-		state = &rowState{since: now}
+		state = newRowState(row.Node, now)
 		h.nodes[row.Node] = state
+	}
+	if priority := h.priority(row); h.shedder.sheds(priority, &state.debt) {
+		h.counts.Shed[priority]++
+		h.window.shed++
+		h.list.Shed(row.Node, p.Slot)
+		return nil, nil
 	}
 	to, err := state.addressed(row.Address)
 	var query mib.Query

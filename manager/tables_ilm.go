@@ -111,6 +111,12 @@ func (h *Host) ilmScalars() []mib.Scalar {
 		{mib.SimoneIlmPollFailures, func() mib.Value { return counter(h.counts.Failures) }},
 		{mib.SimoneIlmPollsSkipped, func() mib.Value { return counter(h.list.SkippedPolls) }},
 		{mib.SimoneIlmPollCost, func() mib.Value { return mib.Micros(h.measures.PollCost) }},
+		{mib.SimoneIlmLatenessMean, func() mib.Value { return mib.Micros(h.measures.Late.Mean) }},
+		{mib.SimoneIlmLatenessP99, func() mib.Value { return mib.Micros(h.measures.Late.P99) }},
+		{mib.SimoneIlmShedShare, func() mib.Value { return mib.Hundredths(100 * h.shedder.share) }},
+		{mib.SimoneIlmShedHigh, func() mib.Value { return counter(h.counts.Shed[PriorityHigh]) }},
+		{mib.SimoneIlmShedNormal, func() mib.Value { return counter(h.counts.Shed[PriorityNormal]) }},
+		{mib.SimoneIlmShedLow, func() mib.Value { return counter(h.counts.Shed[PriorityLow]) }},
 	}
 	// What the engine says is not asked for under the lock.
 	scalars := []mib.Scalar{

@@ -79,6 +79,12 @@ var (
 	SimoneIlmPollCost           = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 26}
 	SimoneIlmLevels             = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 27}
 	SimoneIlmBelow              = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 28}
+	SimoneIlmLatenessMean       = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 29}
+	SimoneIlmLatenessP99        = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 30}
+	SimoneIlmShedShare          = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 31}
+	SimoneIlmShedHigh           = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 32}
+	SimoneIlmShedNormal         = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 33}
+	SimoneIlmShedLow            = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 34}
 	SimoneSupport               = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 4}
 	SimoneSupportTable          = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 4, 1}
 	SimoneSupportEntry          = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 4, 1, 1}
@@ -425,6 +431,12 @@ var objects = []Object{
 	{Name: "simoneIlmPollCost", OID: SimoneIlmPollCost, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Gauge32", Type: TypeGauge32}, Units: "microseconds"},
 	{Name: "simoneIlmLevels", OID: SimoneIlmLevels, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{0, 3}}}},
 	{Name: "simoneIlmBelow", OID: SimoneIlmBelow, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{0, 1000}}}},
+	{Name: "simoneIlmLatenessMean", OID: SimoneIlmLatenessMean, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Gauge32", Type: TypeGauge32}, Units: "microseconds"},
+	{Name: "simoneIlmLatenessP99", OID: SimoneIlmLatenessP99, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Gauge32", Type: TypeGauge32}, Units: "microseconds"},
+	{Name: "simoneIlmShedShare", OID: SimoneIlmShedShare, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneHundredths", Type: TypeGauge32}, Units: "percent"},
+	{Name: "simoneIlmShedHigh", OID: SimoneIlmShedHigh, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Counter32", Type: TypeCounter32}, Units: "polls"},
+	{Name: "simoneIlmShedNormal", OID: SimoneIlmShedNormal, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Counter32", Type: TypeCounter32}, Units: "polls"},
+	{Name: "simoneIlmShedLow", OID: SimoneIlmShedLow, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Counter32", Type: TypeCounter32}, Units: "polls"},
 	{Name: "simoneSupport", OID: SimoneSupport, Shape: ShapeNode},
 	{Name: "simoneSupportTable", OID: SimoneSupportTable, Shape: ShapeTable},
 	{Name: "simoneSupportEntry", OID: SimoneSupportEntry, Shape: ShapeEntry, Index: []string{"simoneSupportNodeId"}},
@@ -525,7 +537,7 @@ var objects = []Object{
 	{Name: "simoneEventEntry", OID: SimoneEventEntry, Shape: ShapeEntry, Index: []string{"simoneEventSequence"}},
 	{Name: "simoneEventSequence", OID: SimoneEventSequence, Shape: ShapeColumn, Access: NotAccessible, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{1, 4294967295}}}},
 	{Name: "simoneEventTime", OID: SimoneEventTime, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "DateAndTime", Type: TypeOctetString, Ranges: []Range{{8, 8}, {11, 11}}}},
-	{Name: "simoneEventKind", OID: SimoneEventKind, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneEventKind", Type: TypeInteger, Enum: []Enumeration{{"split", 1}, {"migrate", 2}, {"merge", 3}, {"fork", 4}, {"join", 5}, {"failover", 6}, {"assign", 7}, {"promote", 8}, {"demote", 9}, {"drain", 10}, {"undrain", 11}, {"pin", 12}, {"unpin", 13}, {"pause", 14}, {"resume", 15}, {"trigger", 16}, {"lost", 17}, {"back", 18}, {"abort", 19}, {"adopt", 20}, {"term", 21}, {"joined", 22}, {"left", 23}, {"tuned", 24}, {"suspect", 25}, {"outcome", 26}, {"restore", 27}, {"round", 28}, {"lead", 29}, {"place", 30}}}},
+	{Name: "simoneEventKind", OID: SimoneEventKind, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneEventKind", Type: TypeInteger, Enum: []Enumeration{{"split", 1}, {"migrate", 2}, {"merge", 3}, {"fork", 4}, {"join", 5}, {"failover", 6}, {"assign", 7}, {"promote", 8}, {"demote", 9}, {"drain", 10}, {"undrain", 11}, {"pin", 12}, {"unpin", 13}, {"pause", 14}, {"resume", 15}, {"trigger", 16}, {"lost", 17}, {"back", 18}, {"abort", 19}, {"adopt", 20}, {"term", 21}, {"joined", 22}, {"left", 23}, {"tuned", 24}, {"suspect", 25}, {"outcome", 26}, {"restore", 27}, {"round", 28}, {"lead", 29}, {"place", 30}, {"shed", 31}}}},
 	{Name: "simoneEventNodeId", OID: SimoneEventNodeId, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneNodeId", Type: TypeGauge32}},
 	{Name: "simoneEventFrom", OID: SimoneEventFrom, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneNodeId", Type: TypeGauge32}},
 	{Name: "simoneEventTo", OID: SimoneEventTo, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneNodeId", Type: TypeGauge32}},

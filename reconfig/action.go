@@ -159,13 +159,14 @@ const (
 	KindRound
 	KindLead  // a manager leads, of several that share a store
 	KindPlace // an operator asked that an ILM have a node
+	KindShed  // a manager has no time for all polls, or has again
 )
 
 var kindNames = [...]string{
 	"none", "split", "migrate", "merge", "fork", "join", "failover", "assign", "promote", "demote",
 	"drain", "undrain", "pin", "unpin", "pause", "resume", "trigger", "lost", "back", "abort", "adopt",
 	"term", "joined", "left", "tuned", "suspect", "outcome", "restore", "round", "lead",
-	"place",
+	"place", "shed",
 }
 
 func (k Kind) String() string {

@@ -27,7 +27,7 @@ const failsWhen = 2
 const maxBackoff = 8
 
 // Due takes the polls that are due at now, oldest first. The host starts each
-// and answers it with Polled or Failed. The slice is valid until the next call.
+// and answers it with Polled or Failed, or concludes it with Shed at once. The slice is valid until the next call.
 func (l *List) Due(now Instant) []Poll {
 	polls := l.due[:0]
 	for len(l.queue) > 0 && l.queue[0].at <= now {
@@ -116,6 +116,19 @@ func (e *entry) proved(slot uint32) bool {
 	}
 	e.samples++
 	return true
+}
+
+// Shed concludes a poll that did not leave, as the host has no time for it:
+// nothing of that is the node's fault.
+func (l *List) Shed(node mib.NodeID, slot uint32) {
+	l.SkippedPolls++
+	e, have := l.rows[node]
+	if !have {
+		return
+	}
+	e.polls--
+	l.landed(e, slot)
+	e.concluded(slot)
 }
 
 // landed notes that a poll has ended: one that waited for that is due.

@@ -132,8 +132,9 @@ func New(o Options) (*Manager, error) {
 		Node: o.Node, Store: o.Store, Poller: o.Poller, Clock: o.Clock, Logger: o.Logger,
 		Profiles: o.Profiles, HoldsCredential: o.HoldsCredential, Credential: credential,
 		LogRecords: o.Config.ILM.LogRecords, LogWindow: time.Duration(o.Config.ILM.LogWindow), Incarnation: o.Incarnation,
-		Polled:  polled,
-		Trigger: m.settings.engine().Trigger, Interval: m.settings.engine().Interval, KeepPace: m.keepPace,
+		Polled: polled, Tell: m.tell,
+		Priorities: manager.Priorities(o.Config.ILM.HighPriority, o.Config.ILM.LowPriority),
+		Trigger:    m.settings.engine().Trigger, Interval: m.settings.engine().Interval, KeepPace: m.keepPace,
 		Tuning: m.settings.tuning(), KeepTuning: m.settings.keepTuning,
 		Slow: o.Slow, Leads: o.Leads, Below: below{m},
 	})

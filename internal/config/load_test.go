@@ -263,6 +263,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"host name", "advertise: 'a b:1161'", []string{`host "a b" has a ' '`}},
 		{"name", "name: ../etc", []string{`name: "../etc" does not begin with a letter or digit`}},
 		{"capacity", "ilm: {capacity: 0}", []string{"ilm.capacity: 0 is out of range"}},
+		{"both priorities", "ilm: {high_priority: [core], low_priority: [system, core]}", []string{"ilm.low_priority[1]: core is in high_priority too"}},
 		{"outstanding", "courtesy: {outstanding: 0}", []string{":1:25: courtesy.outstanding: 0 is out of range; write a number from 1 to 64"}},
 		{"rate", "courtesy: {rate: -1}", []string{"courtesy.rate: -1 polls of one address a second are out of range; write a number from 0.01 to 10000, or 0"}},
 		{"rate that is no number", "courtesy: {rate: .nan}", []string{"courtesy.rate: "}},

@@ -257,6 +257,28 @@ type ILM struct {
 	// window before a crash is lost with it. 0, the default, keeps it in memory
 	// only.
 	LogWindow Duration `yaml:"log_window"`
+	// HighPriority and LowPriority are profiles whose nodes are polled before
+	// others, or after them, where there are more than the manager has time for.
+	// Otherwise SIMONE nodes are before devices.
+	HighPriority []string `yaml:"high_priority"`
+	LowPriority  []string `yaml:"low_priority"`
+}
+
+func (i *ILM) problemsPriority() (ps Problems) {
+	for _, l := range []struct {
+		key      string
+		profiles []string
+	}{{"high_priority", i.HighPriority}, {"low_priority", i.LowPriority}} {
+		for n, p := range l.profiles {
+			key := fmt.Sprintf("%s[%d]", l.key, n)
+			if err := checkWord(p); err != nil {
+				ps.add(key, "%v", err)
+			} else if l.key == "low_priority" && slices.Contains(i.HighPriority, p) {
+				ps.add(key, "%s is in high_priority too; take it out of one of them", p)
+			}
+		}
+	}
+	return ps
 }
 
 // Log is what a process writes to standard error.
@@ -370,6 +392,7 @@ func (n *Node) check(top bool) Problems {
 	if n.ILM.LogWindow != 0 {
 		checkDuration(&ps, "ilm.log_window", n.ILM.LogWindow, 100*time.Millisecond, time.Hour)
 	}
+	ps.under("ilm", n.ILM.problemsPriority())
 	ps.under("courtesy", n.Courtesy.problems())
 	checkChoice(&ps, "log.level", n.Log.Level, logLevels...)
 	checkChoice(&ps, "log.format", n.Log.Format, "text", "json")

@@ -19,6 +19,7 @@ import (
 	"simone/internal/store"
 	"simone/manager"
 	"simone/mib"
+	"simone/reconfig"
 )
 
 // Main runs simoned with the given command line until ctx is done.
@@ -110,6 +111,7 @@ func Open(o Options) (_ *Node, err error) {
 			Node: chassis.HostNode{Node: n.chassis.Node}, Store: n.store, Poller: n.chassis.Poller, Clock: n.chassis.Clock,
 			Logger: o.Logger, Profiles: chassis.Profile, HoldsCredential: n.chassis.Holds,
 			Capacity: o.Config.ILM.Capacity, LogRecords: o.Config.ILM.LogRecords, LogWindow: time.Duration(o.Config.ILM.LogWindow),
+			Priorities: manager.Priorities(o.Config.ILM.HighPriority, o.Config.ILM.LowPriority), Tell: n.tell,
 			Tuning: keep.now, KeepTuning: keep.keep, Slow: o.Slow, Events: n.store,
 		},
 	}
@@ -129,6 +131,13 @@ func Open(o Options) (_ *Node, err error) {
 	}
 	n.chassis.Watch(func(ob responder.Observation) { n.manager.Observe(ob.Verb, ob.Vars) })
 	return n, nil
+}
+
+// tell puts an event of the node's own into its event table.
+func (n *Node) tell(e reconfig.Entry) {
+	if err := n.store.AddEntries([]reconfig.Entry{e}); err != nil {
+		n.chassis.Logger.Error("event not stored", "err", err)
+	}
 }
 
 // register puts the manager's objects beside the agent's.
