@@ -31,6 +31,8 @@ func TestGolden(t *testing.T) {
 		{"metrics_node_json", "metrics n4 -m load1 -o json"},
 		{"metrics_aggregate", "metrics --aggregate"},
 		{"metrics_aggregate_json", "metrics --aggregate -m fanSpeed -o json"},
+		{"slow", "slow"},
+		{"slow_cost_json", "slow --by cost -n 1 -o json"},
 		{"events", "events"},
 		{"events_last", "events -n 2"},
 		{"events_at", "events --at ilm-a"},

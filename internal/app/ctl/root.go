@@ -69,6 +69,7 @@ func newRoot(o *options, extra ...*cobra.Command) *cobra.Command {
 		newNodeCommand(o),
 		newILMCommand(o),
 		newMetricsCommand(o),
+		newSlowCommand(o),
 		newEventsCommand(o),
 		newThresholdsCommand(o),
 		newReconfigCommand(o),
