@@ -107,6 +107,7 @@ func (e *Engine) done(id ActionID) {
 				slot, due := r.Row.Slot, r.Row.Due
 				r.Row, r.at = row, 0
 				r.Row.Slot, r.Row.Due = slot, due
+				r.First = row.Slot // it may have jumped there: no fence below that
 			} else {
 				r.Row = row
 			}

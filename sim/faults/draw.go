@@ -230,6 +230,10 @@ func (d *drawing) fault(kind Kind) {
 		a, n = d.ilm(), []int{0, 10, 200, 400, 6000}[d.IntN(5)]
 	case Drain, Undrain:
 		a = d.ilm()
+	case Place:
+		if a, b, n = d.any(), d.ilm(), d.IntN(12); d.IntN(5) == 0 {
+			a, b, n = d.ilm(), 0, 0
+		}
 	case Pin, Unpin:
 		a = d.any()
 	case Tune:
@@ -259,7 +263,7 @@ var themes = [][]Kind{
 	{Split, HealAll, Crash, Restart, Heat, Pause, DieIn, CutOneWay},
 	{ForgetStore, StoreTorn, StoreDies, DieIn, Crash, Restart, Heat, ListTorn, ListDies, Drain, Undrain},
 	{Clock, Drift, Drift, Crash, Restart, Heat, Tune, Drain, Undrain, DieIn},
-	{Heat, Heat, Heat, Trigger, Drain, Undrain, Crash, Stop, Restart, Hold, Resume, Pin, Unpin},
+	{Heat, Heat, Heat, Trigger, Drain, Undrain, Crash, Stop, Restart, Hold, Resume, Pin, Unpin, Place},
 }
 
 // episodes draws faults until it is time for calm: themes, and stories, each
@@ -362,7 +366,7 @@ func (d *drawing) story() {
 func (d *drawing) plannedMoves() {
 	for d.at < d.s.Calm {
 		d.pause([]time.Duration{200, 600, 2000}[d.IntN(3)] * time.Millisecond)
-		kind := []Kind{Heat, Heat, Heat, Heat, Heat, Heat, Drain, Undrain, Undrain, Trigger, Trigger, Pin, Unpin, Weather, StoreFull, PauseManager, Depose, Cut, HealAll, HealAll}[d.IntN(20)]
+		kind := []Kind{Heat, Heat, Heat, Heat, Heat, Heat, Drain, Undrain, Undrain, Trigger, Trigger, Pin, Unpin, Place, Weather, StoreFull, PauseManager, Depose, Cut, HealAll, HealAll}[d.IntN(21)]
 		switch kind {
 		case Cut:
 			if d.s.Levels == 1 { // what is between managers when one is lost is no planned move's

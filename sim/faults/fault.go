@@ -58,6 +58,7 @@ const (
 	Undrain //
 	Pin     //
 	Unpin   //
+	Place   // the nodes A to A+N are to go to B; B is 0: A is to be a leaf again
 	Hold    // planned moves are paused
 	Resume  //
 	Trigger // a round now
@@ -71,7 +72,7 @@ var kindNames = [kinds]string{
 	"crash", "restart", "stop", "forget", "forget-store", "list-full", "list-torn", "list-dies", "store-full", "store-torn", "store-dies", "die-in",
 	"pause", "pause-manager", "depose", "rival", "stop-others", "cut", "cut-one-way", "split", "heal", "heal-all", "slow", "weather",
 	"clock", "readdress", "drift", "clone", "unclone", "backup", "restore",
-	"heat", "drain", "undrain", "pin", "unpin", "hold", "resume", "trigger", "tune", "join", "leave",
+	"heat", "drain", "undrain", "pin", "unpin", "place", "hold", "resume", "trigger", "tune", "join", "leave",
 }
 
 func (k Kind) String() string { return kindNames[k] }

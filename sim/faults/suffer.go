@@ -146,6 +146,12 @@ func (w *World) suffer(f Fault) {
 		w.wish(reconfig.AskPin, m.id)
 	case Unpin:
 		w.wish(reconfig.AskUnpin, m.id)
+	case Place:
+		var places []reconfig.Place
+		for id := m.id; id <= m.id+mib.NodeID(f.N); id++ {
+			places = append(places, reconfig.Place{Node: id, At: mib.NodeID(f.B)})
+		}
+		w.push(w.now, event{kind: told, mgr: w.top, ev: reconfig.OperatorAsked{Ask: reconfig.AskPlace, Places: places}})
 	case Leave:
 		if m.place != 1 && !m.clone {
 			w.leave(m)
