@@ -181,6 +181,9 @@ func (e *Engine) drainedOut(c *child) bool {
 	if len(e.owned[c.id]) > 0 || len(e.tied[c.id]) > 0 || len(c.rows) > 0 || len(c.strays) > 0 || c.report.Digest.Count != 0 {
 		return false
 	}
+	if c.report.Fence != c.acked && e.keeps(GuardDemoteLast) {
+		return false // its log may have grown until its last row went
+	}
 	cur := e.state.Cursors[c.id]
 	return !e.keeps(GuardDemoteLast) || c.report.Log.Seq == 0 || cur.Incarnation == c.report.Log.Incarnation && cur.Seq >= c.report.Log.Seq
 }
