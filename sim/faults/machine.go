@@ -34,12 +34,13 @@ type machine struct {
 	ppm   int64         // from the next start on
 
 	list  *reconfig.List
-	life  uint64                // of the process
-	gave  map[mib.NodeID]uint32 // where its log stood when a row went, in this life
-	wake  reconfig.Instant      // when the list is to be looked at; 0: never
-	heard reconfig.Instant      // when a manager last asked it
-	mgr   *manager              // nil: has never had managers below
-	begun bool                  // this process is to have an engine
+	life  uint64                  // of the process
+	met   map[mib.NodeID]struct{} // nodes of its list that an earlier process has had samples of
+	gave  map[mib.NodeID]uint32   // where its log stood when a row went, in this life
+	wake  reconfig.Instant        // when the list is to be looked at; 0: never
+	heard reconfig.Instant        // when a manager last asked it
+	mgr   *manager                // nil: has never had managers below
+	begun bool                    // this process is to have an engine
 
 	disk      reconfig.ListState // the list's
 	before    fenceOf            // what the fence was before the last change
@@ -94,7 +95,7 @@ func (w *World) addMachine(candidate bool) *machine {
 	place := len(w.machines)
 	m := &machine{
 		place: place, id: mib.NodeID(place), name: fmt.Sprint("n", place), candidate: candidate, temp: 1,
-		address: fmt.Sprintf("192.0.%d.%d:161", place/250, 1+place%250), clock: clock{since: w.now},
+		address: fmt.Sprintf("192.0.%d.%d:161", place/250, 1+place%250), clock: clock{since: w.now}, met: make(map[mib.NodeID]struct{}),
 	}
 	w.machines = append(w.machines, m)
 	w.addresses[m.address] = m
@@ -143,6 +144,9 @@ func (w *World) crash(m *machine) {
 	m.life = w.newLife()
 	m.listWrite = writeFault{}
 	for id := range m.disk.Rows {
+		if r, have := m.list.Row(m.now(w), id); have && r.Samples > 0 {
+			m.met[id] = struct{}{}
+		}
 		w.checks.drops(m, id)
 	}
 	if w.scenario.Without.Has(reconfig.GuardAtomic) { // the last effect is on disk, its fence is not yet
@@ -168,6 +172,7 @@ func (w *World) forget(m *machine, all bool) {
 		w.trace("node %d loses its rows (all its disk: %v)", m.place, all)
 	}
 	m.disk.Rows = nil
+	clear(m.met)
 	if all {
 		m.disk = reconfig.ListState{Active: m.place == 1}
 		m.store, m.role = nil, role{}
@@ -339,6 +344,7 @@ func (w *World) keep(m *machine, ch *reconfig.ListChange) {
 			m.gave[id] = m.list.Log().Head().Seq
 		}
 		delete(d.Rows, id)
+		delete(m.met, id)
 	}
 	for _, t := range ch.Tombs {
 		d.Tombs[t.Node] = t.Epoch
