@@ -33,7 +33,7 @@ func BenchmarkDecodeAnswer(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			m := Message{like: newLayout(mustQuery(b, req))}
+			m := Message{like: likeAnswers(mustQuery(b, req))}
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := m.Decode(datagram); err != nil {

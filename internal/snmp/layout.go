@@ -29,11 +29,11 @@ const (
 )
 
 // newLayout makes that of a query's answers.
-func newLayout(q *Query) *layout {
+func newLayout(q *Query) layout {
 	if q.request.Verb != mib.VerbGet {
-		return &layout{}
+		return layout{}
 	}
-	l := &layout{names: make([]known, len(q.names)), fixed: true}
+	l := layout{names: make([]known, len(q.names)), fixed: true}
 	for i := range l.names {
 		l.names[i] = known{q.names[i], q.request.Vars[i].Name}
 	}
@@ -121,34 +121,4 @@ func (l *layout) learn(i int, element []byte, name mib.OID) {
 	}
 	k := &l.names[i]
 	k.element, k.name = append(k.element[:0], element...), append(k.name[:0], name...)
-}
-
-// maxLayouts is of how many queries layouts are kept.
-const maxLayouts = 64
-
-// layouts are those of the queries that are put just now.
-type layouts struct {
-	all  map[*Query]*layout
-	last *Query // whose layout is of
-	of   *layout
-}
-
-// find gives the layout of q's answers; what is no query (nil) has none.
-func (l *layouts) find(q *Query) *layout {
-	switch q {
-	case nil:
-		return nil
-	case l.last:
-		return l.of
-	}
-	of := l.all[q]
-	if of == nil {
-		if l.all == nil || len(l.all) == maxLayouts {
-			l.all = make(map[*Query]*layout, maxLayouts)
-		}
-		of = newLayout(q)
-		l.all[q] = of
-	}
-	l.last, l.of = q, of
-	return of
 }

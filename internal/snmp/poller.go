@@ -80,7 +80,6 @@ type Poller struct {
 	// These are for Run's goroutine only.
 	message Message
 	told    mib.Response
-	layouts layouts
 	rhythm  rhythm
 
 	// mu guards the fields below.
@@ -102,6 +101,7 @@ type Poller struct {
 	agents    map[netip.AddrPort]*agent
 	swept     time.Time // when agents was looked through last
 	queries   queries
+	routines  routines
 	v3        pollerV3
 }
 

@@ -41,7 +41,7 @@ func (p *Poller) answerPlain(b []byte, d Datagram, id int32) {
 		return
 	}
 	m := &p.message
-	m.like = p.layouts.find(r.query.Query)
+	m.like = r.query.layout()
 	// Nobody may answer with less than what was asked with.
 	if m.Decode(b) != nil || m.Verb != mib.VerbResponse || r.version == V3 {
 		p.stats.Malformed++

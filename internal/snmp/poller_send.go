@@ -31,18 +31,19 @@ func (p *Poller) transmit(r *request, now time.Time) {
 		return
 	}
 	m := &p.encoder
-	m.Version = r.version
+	m.Version, m.Verb, m.RequestID = r.version, r.Verb, id
+	m.Vars, m.packed = r.Vars, r.query.packed()
+	m.NonRepeaters, m.MaxRepetitions = r.NonRepeaters, r.MaxRepetitions
 	m.Community = append(m.Community[:0], r.community...)
-	m.PDU = PDU{
-		Verb: r.Verb, RequestID: id, Vars: r.Vars, packed: r.query.list(),
-		NonRepeaters: r.NonRepeaters, MaxRepetitions: r.MaxRepetitions,
-	}
-	var b []byte
+	b := p.outbox.room()
 	var err error
-	if r.version == V3 {
-		b, err = p.appendV3(p.outbox.room(), r, m, now)
-	} else {
-		b, err = m.Append(p.outbox.room())
+	switch {
+	case r.version == V3:
+		b, err = p.appendV3(b, r, m, now)
+	case r.query.Query != nil:
+		b, err = r.query.routine.append(b, r, m)
+	default:
+		b, err = m.Append(b)
 	}
 	m.Vars = nil
 	if err != nil {

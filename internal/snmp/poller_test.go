@@ -478,3 +478,36 @@ func BenchmarkPollerGet10(b *testing.B) {
 		window <- true
 	}
 }
+
+// A request that is larger than a frame arrives, whole, and small ones that
+// leave with it do, too. (Loopback's frames are large: to see fragments, run it
+// where "ip link set lo mtu 1500" was said.)
+func TestPollerSendsWhatTakesFragments(t *testing.T) {
+	sizes := make(chan int, 10)
+	a := newFakeAgent(t, func(a *fakeAgent, n int, m *Message, d Datagram) {
+		size := 0
+		for _, v := range m.Vars {
+			size += len(v.Value.Bytes)
+		}
+		sizes <- size
+		a.send(answer(m, n), d.Source)
+	})
+	p, _ := startPoller(t)
+	done := make(chan error, 3)
+	p.Together(func() {
+		for _, size := range []int{10, 10_000, 20} {
+			req := get(a.Addr(), someName)
+			req.Verb = mib.VerbSet
+			req.Vars[0].Value = mib.Octets(make([]byte, size))
+			p.Start(req, func(r mib.Response) { done <- r.Err })
+		}
+	})
+	for _, want := range []int{10, 10_000, 20} {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if got := <-sizes; got != want {
+			t.Errorf("%d octets came, want %d", got, want)
+		}
+	}
+}

@@ -202,7 +202,7 @@ func (p *Poller) open(r *request, b []byte, now time.Time) bool {
 			padding = keys.Padding()
 		}
 	}
-	m.like = p.layouts.find(r.query.Query)
+	m.like = r.query.layout()
 	if m.decodeScoped(e.data, &p.v3.scope, padding) != nil || m.Verb != mib.VerbReport && m.Verb != mib.VerbResponse {
 		p.stats.Malformed++
 		return false

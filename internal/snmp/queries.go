@@ -72,19 +72,29 @@ type pending struct {
 
 // queried is what a request has more as a query.
 type queried struct {
-	*Query // nil: it is none
-	asker  mib.Asker
-	agent  *agent
-	counts bool // against the window
-	held   bool // until the gap to the one before is long enough
+	*Query  // nil: it is none
+	routine *routine
+	asker   mib.Asker
+	agent   *agent
+	counts  bool // against the window
+	held    bool // until the gap to the one before is long enough
 }
 
-// list is what is encoded already.
-func (q *queried) list() []byte {
+// packed are the variables as they stand in the message, if they are encoded
+// already.
+func (q *queried) packed() []byte {
 	if q.Query == nil {
 		return nil
 	}
-	return q.Query.list
+	return q.list
+}
+
+// layout is what an answer may look like; nil: who knows.
+func (q *queried) layout() *layout {
+	if q.Query == nil {
+		return nil
+	}
+	return &q.routine.layout
 }
 
 // line is a queue.
@@ -185,7 +195,7 @@ func (q *queries) launch(p *Poller, w pending, now time.Time) {
 func (q *queries) request(p *Poller, w pending) *request {
 	r := p.take()
 	r.Request, r.Address = w.query.request, w.to
-	r.query = queried{Query: w.query, asker: w.asker, agent: w.agent}
+	r.query = queried{Query: w.query, routine: p.routines.find(w.query), asker: w.asker, agent: w.agent}
 	if r.Timeout <= 0 {
 		r.Timeout = p.timeout
 	}

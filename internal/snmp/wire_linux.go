@@ -123,7 +123,19 @@ func (w *wire) take(s *Socket) error {
 		return os.NewSyscallError("fcntl", err)
 	}
 	w.socket = os.NewFile(uintptr(w.fd), "udp")
+	w.mayFragment(false)
 	return nil
+}
+
+// mayFragment says whether datagrams over IPv4 may be sent in fragments. What
+// may not needs no number of its own to put it together again, which takes the
+// kernel a hash for each.
+func (w *wire) mayFragment(may bool) {
+	how := unix.IP_PMTUDISC_DO
+	if may {
+		how = unix.IP_PMTUDISC_WANT
+	}
+	_ = unix.SetsockoptInt(w.fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, how) // else it is as it was
 }
 
 func (w *inbound) init() {
@@ -305,20 +317,33 @@ func scope(zone string) (uint32, error) {
 // after that the datagram counts as lost.
 const sendPatience = 50 * time.Millisecond
 
-// push sends the first n headers.
+// push sends the first n headers. What is too large for a frame goes alone.
 func (w *wire) push(n int) (int, error) {
+	sent, errno := w.try(n)
+	if errno == syscall.EMSGSIZE {
+		w.mayFragment(true)
+		sent, errno = w.try(1)
+		w.mayFragment(false)
+	}
+	if errno != 0 {
+		return 0, os.NewSyscallError("sendmmsg", errno)
+	}
+	return sent, nil
+}
+
+func (w *wire) try(n int) (int, syscall.Errno) {
 	for {
 		sent, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(w.fd), uintptr(unsafe.Pointer(&w.out.headers[0])), uintptr(n), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
-			return int(sent), nil
+			return int(sent), 0
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			if ready, _ := unix.Poll([]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLOUT}}, int(sendPatience/time.Millisecond)); ready == 0 {
-				return 0, os.NewSyscallError("sendmmsg", syscall.ENOBUFS)
+				return 0, syscall.ENOBUFS
 			}
 		default:
-			return 0, os.NewSyscallError("sendmmsg", errno)
+			return 0, errno
 		}
 	}
 }
