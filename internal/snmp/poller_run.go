@@ -47,7 +47,7 @@ func (p *Poller) serve(ctx context.Context) error {
 	for ctx.Err() == nil {
 		switch err := p.wire.wait(); {
 		case err == nil:
-			p.empty(ctx)
+			p.gather(ctx)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			p.expire()
 		case ctx.Err() != nil:
@@ -58,26 +58,33 @@ func (p *Poller) serve(ctx context.Context) error {
 	return nil
 }
 
-// empty deals with what has come, and with what comes while it does.
-func (p *Poller) empty(ctx context.Context) {
-	for {
+// gather deals with what has come, and with what comes in the meantime, until
+// that is nothing.
+func (p *Poller) gather(ctx context.Context) {
+	for n := p.empty(ctx); n > 0 && ctx.Err() == nil; n = p.empty(ctx) {
+		p.nap(n)
+	}
+}
+
+// empty deals with all that has come and says how many datagrams it was.
+func (p *Poller) empty(ctx context.Context) (came int) {
+	for ctx.Err() == nil {
 		n, err := p.wire.receive()
-		switch {
-		case err != nil:
+		if err != nil {
 			// It belongs to a single datagram; requests still time out.
 			p.count(&p.stats.Malformed)
-			return
-		case n == 0:
-			return
 		}
-		p.drain(n)
-		if ctx.Err() != nil {
-			return
+		if n > 0 {
+			p.drain(n)
 		}
-		if p.nap(n); p.isDue() {
+		if p.isDue() {
 			p.expire()
 		}
+		if came += n; n < batchSize {
+			break
+		}
 	}
+	return came
 }
 
 // isDue reports whether there is something to do besides dealing with answers.

@@ -71,7 +71,11 @@ func (p *Poller) admitV3(r *request, c keyed) error {
 		r.v3.engine = p.v3.self
 		return nil
 	}
-	r.v3.engine = p.agent(r.Address, time.Now()).engine
+	a := r.query.agent
+	if a == nil {
+		a = p.agent(r.Address, p.now())
+	}
+	r.v3.engine = a.engine
 	return nil
 }
 
@@ -157,7 +161,7 @@ func (p *Poller) answerV3(b []byte, d Datagram) {
 		p.mu.Unlock()
 		return
 	}
-	now := time.Now()
+	now := p.now()
 	if !p.open(r, b, now) {
 		p.mu.Unlock()
 		return
@@ -168,7 +172,11 @@ func (p *Poller) answerV3(b []byte, d Datagram) {
 		p.mu.Unlock()
 		return
 	}
-	if a := p.agents[r.Address]; a != nil {
+	a := r.query.agent
+	if a == nil {
+		a = p.agents[r.Address]
+	}
+	if a != nil {
 		a.engine, a.used = r.v3.engine, now
 	}
 	ended := p.conclude(r, m, d.Received)

@@ -3,8 +3,8 @@ package snmp
 import "time"
 
 // Run's goroutine wakes for each answer while there are few queries. With
-// many, waking costs more than answers do: it lets some gather, for as long as
-// that takes about gathered of them.
+// many, waking costs more than answers do: after the first it lets some gather,
+// for as long as that takes about gathered of them.
 const (
 	fewQueries = 8
 	shortNap   = 200 * time.Microsecond
@@ -13,23 +13,17 @@ const (
 )
 
 // rhythm is how long to let answers gather.
-type rhythm struct {
-	nap time.Duration
-	got int // answers since the last nap
-}
+type rhythm struct{ nap time.Duration }
 
-// after says how long to nap now that n answers have come.
+// after says how long to nap now that n answers have come since the last nap.
 func (h *rhythm) after(n int) time.Duration {
-	if h.got += n; n == batchSize {
-		return 0 // there may be more already
-	}
 	switch {
-	case h.got < gathered/2:
+	case n < gathered/2:
 		h.nap = min(2*h.nap, longNap)
-	case h.got > 2*gathered:
+	case n > 2*gathered:
 		h.nap /= 2
 	}
-	h.nap, h.got = max(h.nap, shortNap), 0
+	h.nap = max(h.nap, shortNap)
 	return h.nap
 }
 
@@ -42,7 +36,5 @@ func (p *Poller) nap(n int) {
 		p.rhythm = rhythm{}
 		return
 	}
-	if d := p.rhythm.after(n); d > 0 {
-		time.Sleep(d)
-	}
+	time.Sleep(p.rhythm.after(n))
 }
