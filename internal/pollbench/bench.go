@@ -28,8 +28,11 @@ type Config struct {
 // Case is what one way to poll has cost: medians of the repetitions.
 type Case struct {
 	Name     string  `json:"name"`
-	Micros   float64 `json:"us_per_poll"`    // of the client's CPU
-	Ratio    float64 `json:"ratio_to_floor"` // of the same repetition
+	Micros   float64 `json:"us_per_poll"`        // of the client's CPU
+	User     float64 `json:"user_us_per_poll"`   // of these, outside the kernel
+	System   float64 `json:"system_us_per_poll"` // and in it
+	Least    float64 `json:"least_us_per_poll"`  // in the best repetition
+	Ratio    float64 `json:"ratio_to_floor"`     // of the same repetition
 	Allocs   float64 `json:"allocs_per_poll"`
 	RSS      float64 `json:"rss_mb"`       // without the pages of the program's file
 	RSSTotal float64 `json:"rss_total_mb"` // with them
@@ -103,13 +106,17 @@ func summary(cfg Config, all []way, runs [][]measured) Result {
 		}
 		c := Case{
 			Name:    w.name,
-			Micros:  median(runs[i], func(m measured) float64 { return m.micros() }),
+			Micros:  median(runs[i], measured.micros),
+			User:    median(runs[i], func(m measured) float64 { return m.each(m.User) }),
+			System:  median(runs[i], func(m measured) float64 { return m.each(m.System) }),
 			Allocs:  median(runs[i], func(m measured) float64 { return float64(m.Mallocs) / float64(m.Polls) }),
 			RSS:     median(runs[i], func(m measured) float64 { return float64(m.Own) / (1 << 20) }),
 			LateP99: median(runs[i], func(m measured) float64 { return float64(m.Late) / float64(time.Millisecond) }),
 		}
 		c.RSSTotal = median(runs[i], func(m measured) float64 { return float64(m.RSS) / (1 << 20) })
+		c.Least = c.Micros
 		for _, m := range runs[i] {
+			c.Least = min(c.Least, m.micros())
 			c.Failed += m.Failed
 			c.Measured += m.Polls
 		}
@@ -121,8 +128,11 @@ func summary(cfg Config, all []way, runs [][]measured) Result {
 }
 
 // micros is what a poll has cost.
-func (m measured) micros() float64 {
-	return float64(m.CPU) / float64(time.Microsecond) / float64(m.Polls)
+func (m measured) micros() float64 { return m.each(m.User + m.System) }
+
+// each is a time for all polls in microseconds for one.
+func (m measured) each(all time.Duration) float64 {
+	return float64(all) / float64(time.Microsecond) / float64(m.Polls)
 }
 
 func median(runs []measured, of func(measured) float64) float64 {

@@ -71,7 +71,8 @@ func ways() []way {
 type measured struct {
 	Polls   int           `json:"polls"`
 	Failed  int           `json:"failed"`
-	CPU     time.Duration `json:"cpu_ns"`
+	User    time.Duration `json:"user_ns"`
+	System  time.Duration `json:"system_ns"`
 	Mallocs uint64        `json:"mallocs"`
 	RSS     int64         `json:"rss"`               // octets
 	Own     int64         `json:"own"`               // of these, without the program's file
@@ -128,7 +129,7 @@ func measure(c contestant, n, rounds int) (m measured, err error) {
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	began := cpu()
+	user, system := cpu()
 	for range rounds {
 		failed, err := c.round()
 		if err != nil {
@@ -137,7 +138,8 @@ func measure(c contestant, n, rounds int) (m measured, err error) {
 		m.Failed += failed
 		m.Polls += n
 	}
-	m.CPU = cpu() - began
+	m.User, m.System = cpu()
+	m.User, m.System = m.User-user, m.System-system
 	runtime.ReadMemStats(&after)
 	m.Mallocs = after.Mallocs - before.Mallocs
 	if p, ok := c.(*paced); ok {
@@ -147,13 +149,13 @@ func measure(c contestant, n, rounds int) (m measured, err error) {
 	return m, err
 }
 
-// cpu is the CPU time that this process has used.
-func cpu() time.Duration {
+// cpu is the CPU time that this process has used, outside the kernel and in it.
+func cpu() (user, system time.Duration) {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		panic(err) // the arguments are right
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return time.Duration(u.Utime.Nano()), time.Duration(u.Stime.Nano())
 }
 
 // resident is how much memory of this process is in use, in octets: all of it,

@@ -126,7 +126,7 @@ type queries struct {
 	line     line          // for the window
 	aging    []int32       // attempts that count or did, by when they were sent
 	aged     int           // of aging, from the front, that do not count any more
-	rtt      time.Duration // smoothed, of all agents
+	rtt      time.Duration // smoothed, of all agents; 0: not known
 }
 
 // complete gives the courtesy with its defaults.
@@ -142,7 +142,7 @@ func (c Courtesy) complete() Courtesy {
 }
 
 func newQueries(c Courtesy) queries {
-	return queries{courtesy: c.complete(), rtt: mostGrace / rttGrace}
+	return queries{courtesy: c.complete()}
 }
 
 // Behave changes how queries are put from now on.
@@ -242,7 +242,7 @@ func (q *queries) end(p *Poller, r *request, response *mib.Response) {
 		a.silent, a.rests = 0, time.Time{}
 		rtt := response.RTT()
 		a.manners.answered(rtt)
-		q.rtt += (min(max(rtt, 0), mostGrace) - q.rtt) / 64
+		q.answered(rtt)
 	case errors.Is(response.Err, mib.ErrTimeout) && !errors.Is(response.Err, ErrResting):
 		if a.silent++; a.silent >= restsWhen {
 			rest := r.Timeout << min(a.silent-restsWhen, 20)
@@ -256,6 +256,15 @@ func (q *queries) end(p *Poller, r *request, response *mib.Response) {
 	}
 }
 
+// answered takes the round trip time of an answer.
+func (q *queries) answered(rtt time.Duration) {
+	rtt = min(max(rtt, time.Microsecond), mostGrace)
+	if q.rtt == 0 {
+		q.rtt = rtt
+	}
+	q.rtt += (rtt - q.rtt) / 64
+}
+
 // discount has a query no longer count against the window.
 func (q *queries) discount(r *request) {
 	if r.query.counts {
@@ -266,6 +275,9 @@ func (q *queries) discount(r *request) {
 
 // grace is how old a datagram counts against the window.
 func (q *queries) grace() time.Duration {
+	if q.rtt == 0 {
+		return mostGrace
+	}
 	return min(max(rttGrace*q.rtt, leastGrace), mostGrace)
 }
 

@@ -4,7 +4,8 @@ import "time"
 
 // Run's goroutine wakes for each answer while there are few queries. With
 // many, waking costs more than answers do: after the first it lets some gather,
-// for as long as that takes about gathered of them.
+// for as long as that takes about gathered of them; where queries wait for the
+// window, a quarter of it at most, so that those are not kept waiting.
 const (
 	fewQueries = 8
 	shortNap   = 200 * time.Microsecond
@@ -15,12 +16,13 @@ const (
 // rhythm is how long to let answers gather.
 type rhythm struct{ nap time.Duration }
 
-// after says how long to nap now that n answers have come since the last nap.
-func (h *rhythm) after(n int) time.Duration {
+// after says how long to nap now that n answers have come since the last nap,
+// and so many are wanted.
+func (h *rhythm) after(n, wanted int) time.Duration {
 	switch {
-	case n < gathered/2:
+	case 2*n < wanted:
 		h.nap = min(2*h.nap, longNap)
-	case n > 2*gathered:
+	case n > 2*wanted:
 		h.nap /= 2
 	}
 	h.nap = max(h.nap, shortNap)
@@ -31,10 +33,14 @@ func (h *rhythm) after(n int) time.Duration {
 func (p *Poller) nap(n int) {
 	p.mu.Lock()
 	busy := canGather && p.out == 0 && p.queries.out >= fewQueries && len(p.ended) == 0 && !p.closed
+	wanted := gathered
+	if p.queries.line.size() > 0 {
+		wanted = min(wanted, p.queries.courtesy.Window/4)
+	}
 	p.mu.Unlock()
 	if !busy {
 		p.rhythm = rhythm{}
 		return
 	}
-	time.Sleep(p.rhythm.after(n))
+	time.Sleep(p.rhythm.after(n, wanted))
 }

@@ -23,7 +23,13 @@ bare exchange of the same datagrams, which is the floor. Each way has a process
 too; they take turns, and medians of CPU time per poll are shown. A GET has ten
 variables, a bulk poll six columns of eleven rows; engine-paced asks 5,000 times
 a second, engine-dead too, with one target in five dead; the others ask as fast
-as they can.`,
+as they can. User and system time are told apart as the system's clock tells
+them; least is the cost in the best turn.
+
+gosnmp-bulk is gosnmp's BulkWalk as it is, over a table that has these columns and
+no others, gosnmp-columns BulkWalk of each of six columns, as for some columns of a
+larger table. The bare exchange takes a system call for each datagram and is not
+woken while it sleeps; floor-get and floor-bulk differ in their datagrams.`,
 		RunE: func(c *cobra.Command, _ []string) error { return o.benchPoll(c.Context(), cfg) },
 	}
 	f := poll.Flags()
@@ -88,9 +94,10 @@ func (o *options) benchPoll(ctx context.Context, cfg pollbench.Config) error {
 	}
 	return o.show(result, func(p *page) {
 		p.linef("%d targets, medians of %d repetitions", result.Targets, result.Repetitions)
-		p.linef("%-14s %10s %9s %8s %8s %14s %8s", "case", "us/poll", "to floor", "allocs", "MB", "objects/CPU-s", "failed")
+		p.linef("%-14s %8s %8s %8s %8s %8s %8s %8s %14s %8s", "case", "us/poll", "user", "system", "least", "to floor", "allocs", "MB", "objects/CPU-s", "failed")
 		for _, c := range result.Cases {
-			p.linef("%-14s %10.2f %9.2f %8.2f %8.1f %14.0f %8d", c.Name, c.Micros, c.Ratio, c.Allocs, c.RSS, c.Objects, c.Failed)
+			p.linef("%-14s %8.2f %8.2f %8.2f %8.2f %8.2f %8.2f %8.1f %14.0f %8d",
+				c.Name, c.Micros, c.User, c.System, c.Least, c.Ratio, c.Allocs, c.RSS, c.Objects, c.Failed)
 			if c.LateP99 > 0 {
 				p.linef("%-14s 99 of 100 polls left at most %.1f ms late", "", c.LateP99)
 			}
