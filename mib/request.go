@@ -63,7 +63,7 @@ type Query interface {
 type Asker interface {
 	// Answered is called with the address that was asked, from a goroutine of
 	// the poller: it must not block. r and all it points to are valid until
-	// Answered returns.
+	// Answered returns, and are not to be changed.
 	Answered(to netip.AddrPort, r *Response)
 }
 

@@ -40,66 +40,80 @@ func newLayout(q *Query) layout {
 	return l
 }
 
-// decode takes the ith variable apart, at r's position, if it is of the usual
-// kind: of the known name, with a value of a common type. Otherwise it reports
-// false, and r and v are as they were.
-func (l *layout) decode(r *reader, i int, v *mib.Variable) bool {
-	b := r.b[r.pos:r.end]
-	if i >= len(l.names) || len(b) < 2 || b[0] != tagSequence || b[1] >= 0x80 || len(b) < 2+int(b[1]) {
-		return false
+// decode takes variables apart from r's position on, as long as they are of the
+// usual kind: of the known name, with a value of a common type. vars are those
+// before; its room is used, and what stands there already is not written again.
+func (l *layout) decode(r *reader, vars []mib.Variable) []mib.Variable {
+	i := len(vars)
+	vars = vars[:min(cap(vars), max(len(l.names), i))]
+	for ; i < len(vars); i++ {
+		b := r.b[r.pos:r.end]
+		if len(b) < 2 || b[0] != tagSequence || b[1] >= 0x80 || len(b) < 2+int(b[1]) {
+			break
+		}
+		b = b[2 : 2+int(b[1])]
+		k := &l.names[i]
+		size := len(k.element)
+		if len(b) < size+3 || !same(b[:size], k.element) {
+			break
+		}
+		octets := 2 + len(b)
+		b = b[size:]
+		if int(b[1]) != len(b)-2 || !common(b, k.name, &vars[i]) {
+			break
+		}
+		r.pos += octets
 	}
-	b = b[2 : 2+int(b[1])]
-	k := &l.names[i]
-	if !bytes.HasPrefix(b, k.element) {
-		return false
-	}
-	size := 2 + len(b)
-	b = b[len(k.element):]
-	if len(b) < 3 || int(b[1]) != len(b)-2 || !common(b, &v.Value) {
-		return false
-	}
-	v.Name = k.name
-	r.pos += size
-	return true
+	return vars[:i]
 }
 
-// common takes a value apart if it is of a common type, and what follows its
-// header, an octet or more, is in order.
-func common(b []byte, v *mib.Value) bool {
+// same is bytes.Equal for two of the same length, which mostly is 8 to 16.
+func same(a, b []byte) bool {
+	n := len(a)
+	if n < 8 || n > 16 || n != len(b) {
+		return bytes.Equal(a, b)
+	}
+	return binary.NativeEndian.Uint64(a) == binary.NativeEndian.Uint64(b) &&
+		binary.NativeEndian.Uint64(a[n-8:]) == binary.NativeEndian.Uint64(b[n-8:])
+}
+
+// common makes the variable of that name, if its value is of a common type, and
+// what follows the value's header, an octet or more, is in order.
+func common(b []byte, name mib.OID, v *mib.Variable) bool {
 	contents := b[2:]
 	t := mib.Type(b[0])
+	width := 4
 	switch t {
-	case mib.TypeCounter32, mib.TypeGauge32, mib.TypeTimeTicks:
-		switch {
-		case len(contents) == 4: // one that begins with a set bit cannot be meant as negative
-			v.Uint = uint64(binary.BigEndian.Uint32(contents))
-		case len(contents) == 5 && contents[0] == 0:
-			v.Uint = uint64(binary.BigEndian.Uint32(contents[1:]))
-		case len(contents) < 4 && contents[0] < 0x80:
-			v.Uint = bigEndian(contents)
-		default:
-			return false
-		}
 	case mib.TypeCounter64:
-		switch {
-		case len(contents) == 8:
-			v.Uint = binary.BigEndian.Uint64(contents)
-		case len(contents) < 8 && contents[0] < 0x80:
-			v.Uint = bigEndian(contents)
-		default:
-			return false
-		}
+		width = 8
+	case mib.TypeCounter32, mib.TypeGauge32, mib.TypeTimeTicks:
 	case mib.TypeInteger:
 		if len(contents) > 4 || contents[0] >= 0x80 {
 			return false
 		}
-		v.Int = int64(bigEndian(contents))
+		*v = mib.Variable{Name: name, Value: mib.Value{Type: t, Int: int64(bigEndian(contents))}}
+		return true
 	case mib.TypeOctetString:
-		v.Bytes = slices.Clip(contents)
+		*v = mib.Variable{Name: name, Value: mib.Value{Type: t, Bytes: slices.Clip(contents)}}
+		return true
 	default:
 		return false
 	}
-	v.Type = t
+	switch {
+	case len(contents) == width: // where the first bit is set nothing else can be meant
+	case len(contents) == width+1 && contents[0] == 0:
+		contents = contents[1:]
+	case len(contents) > width || contents[0] >= 0x80:
+		return false
+	}
+	if v.Value.Type != t || !identical(v.Name, name) {
+		*v = mib.Variable{Name: name, Value: mib.Value{Type: t}}
+	}
+	if len(contents) == 4 {
+		v.Value.Uint = uint64(binary.BigEndian.Uint32(contents))
+	} else {
+		v.Value.Uint = bigEndian(contents)
+	}
 	return true
 }
 

@@ -227,11 +227,12 @@ func (m *Message) decodeVars(r *reader) error {
 		return err
 	}
 	for r.more() {
-		v := m.addVar()
-		if m.like != nil && m.like.decode(r, len(m.Vars)-1, v) {
-			continue
+		if m.like != nil {
+			if m.Vars = m.like.decode(r, m.Vars); !r.more() {
+				break
+			}
 		}
-		if err := m.decodeVar(r, v); err != nil {
+		if err := m.decodeVar(r, m.addVar()); err != nil {
 			return err
 		}
 	}
