@@ -2,6 +2,7 @@ package reconfig
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"simone/mib"
 )
@@ -119,6 +120,12 @@ func (e *Engine) announced(c *child, r *mib.Record) {
 	}
 	if n.Manager {
 		n.Under = 0
+	}
+	if n.manages() && c.id == n.Owner && n.Intent.Target != 0 && n.Intent.Why != KindFailover && n.Intent.Why != KindAdopt {
+		// It was a leaf when the move was planned. What it polls by now, and
+		// what nobody has read of its log, would be lost with its place.
+		e.abort(n, fmt.Sprintf("it has become an ILM below ILM %d", n.Owner))
+		return
 	}
 	e.save(n)
 }

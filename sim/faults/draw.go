@@ -13,7 +13,7 @@ import (
 type Shape struct {
 	Nodes    int  // below the top; 0: 100
 	Triggers int  // at least; 0: 200
-	Levels   int  // of ILMs; 0: by the seed, and one where planned moves are to lose nothing
+	Levels   int  // of ILMs; 0: by the seed
 	Planned  bool // nothing that loses samples: planned moves are to lose none
 	Without  reconfig.Guards
 }
@@ -53,11 +53,8 @@ func (d *drawing) tree(nodes, levels int) {
 	s := d.s
 	s.Nodes = nodes
 	s.Levels = []int{1, 1, 1, 1, 1, 2, 2, 2, 3, 3}[d.IntN(10)]
-	switch {
-	case levels > 0:
+	if levels > 0 {
 		s.Levels = levels
-	case d.planned: // on several levels moves of ILMs still lose some (docs/protocol.md)
-		s.Levels = 1
 	}
 	s.Below = 2
 	switch s.Levels {

@@ -188,7 +188,10 @@ func (w *World) checkHeirs(lost *machine, polled map[*machine][]mib.NodeID) {
 		moved := 0
 		for _, id := range polled[m] {
 			n := w.top.store.Nodes[id]
-			if _, have := m.disk.Rows[id]; !have || len(w.holders(id)) > 1 && !m.list.Polls(id) && n.Owner != m.id && n.Intent.Target != m.id {
+			_, have := m.disk.Rows[id]
+			under := w.under(m, id) // the manager above may not have read them yet
+			elsewhere := func(h *machine) bool { return !slices.Contains(under, h) }
+			if !have || slices.ContainsFunc(w.holders(id), elsewhere) && n.Owner != m.id && n.Intent.Target != m.id {
 				moved++
 			}
 		}
@@ -196,6 +199,23 @@ func (w *World) checkHeirs(lost *machine, polled map[*machine][]mib.NodeID) {
 			w.fail("%d of the %d nodes that ILM %d polled below %d were taken from it when that was lost", moved, len(polled[m]), m.place, lost.place)
 		}
 	}
+}
+
+// under is an ILM and the managers below it by way of which it has a node, or
+// is about to.
+func (w *World) under(m *machine, id mib.NodeID) []*machine {
+	way := []*machine{m}
+	for i := 0; i < len(way); i++ {
+		if by := way[i].mgr; by != nil && by.life != 0 && !way[i].list.Polls(id) {
+			n, _ := by.engine.Node(id)
+			for _, next := range [...]mib.NodeID{n.Owner, n.Intent.Target} {
+				if next != 0 && !slices.Contains(way, w.machines[next]) {
+					way = append(way, w.machines[next])
+				}
+			}
+		}
+	}
+	return way
 }
 
 // String sums a result up.

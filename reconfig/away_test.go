@@ -1,0 +1,90 @@
+package reconfig
+
+import (
+	"testing"
+	"time"
+
+	"simone/mib"
+)
+
+// away is a list with one row, node 5, that a manager below polls once a second:
+// slot 1 was due a second before now.
+func away(now Instant) *List {
+	row := grantedRow(5, mib.Epoch{1 << 16}, 1, time.Second)
+	return NewList(ListState{Active: true, Rows: map[mib.NodeID]ListRow{5: {Row: row, Zero: now.Add(-2 * time.Second), Inner: mib.Epoch{1 << 16, 1}, Away: true}}},
+		ListLimits{Incarnation: 1}, now)
+}
+
+func relayed(l *List, now Instant, slots ...uint32) {
+	for _, slot := range slots {
+		l.Relay(now, mib.Record{Kind: mib.RecordSample, Node: 5, Slot: slot})
+	}
+}
+
+// What was polled for a row that has gone says nothing of the one that is there
+// now, however it comes.
+func TestLateSamplesProveNothing(t *testing.T) {
+	l := newListTest(t, ListLimits{})
+	l.mustSet(start, stage(row(5, 1)))
+	now := start.Add(500 * time.Millisecond)
+	l.mustDue(now, "5/5") // the answer is under way
+	l.mustSet(now, release(5, 1))
+	again := row(5, 2)
+	again.Slot, again.Due = 8, 2500*time.Millisecond
+	l.mustSet(now, stage(again))
+	l.Polled(now, 5, 5, mib.Sample{})
+	relayed(l.List, now, 6, 7)
+	if s, _ := l.Row(now, 5); s.Samples != 0 || s.First != 0 {
+		t.Errorf("%d samples from slot %d on before anybody has polled slot 8", s.Samples, s.First)
+	}
+	relayed(l.List, now, 8)
+	if s, _ := l.Row(now, 5); s.Samples != 1 || s.First != 8 {
+		t.Errorf("%d samples from slot %d on after slot 8", s.Samples, s.First)
+	}
+}
+
+// A row that is away is behind by what the logs below are behind. To raise its
+// epoch neither renumbers it nor passes what is still to come; but what has come
+// before proves it no more, as it may have ended since.
+func TestRaisedRowThatIsAway(t *testing.T) {
+	now := Instant(1e18)
+	l := away(now)
+	relayed(l, now.Add(2*time.Second), 2, 3)
+	now = now.Add(4 * time.Second) // slots 4 and 5 are on their way
+	if s, _ := l.Row(now, 5); s.Row.Slot != 4 || s.Samples != 2 {
+		t.Fatalf("slot %d, %d samples", s.Row.Slot, s.Samples)
+	}
+	mustStage(t, l, now, 1, grantedRow(5, mib.Epoch{1<<16 | 1}, 7, time.Second))
+	if s, _ := l.Row(now, 5); s.Row.Slot != 4 || s.Samples != 0 {
+		t.Errorf("slot %d, %d samples after the epoch was raised", s.Row.Slot, s.Samples)
+	}
+	relayed(l, now, 4, 5, 6)
+	if s, _ := l.Row(now, 5); s.Row.Slot != 7 || s.Samples != 0 {
+		t.Errorf("slot %d, %d samples when all has come that was polled before", s.Row.Slot, s.Samples)
+	}
+	relayed(l, now, 7)
+	if s, _ := l.Row(now, 5); s.Samples != 1 || s.First != 7 {
+		t.Errorf("%d samples from slot %d on", s.Samples, s.First)
+	}
+}
+
+// A slot that never comes is waited for as long as logs may take, and does not
+// hold up those after it then.
+func TestSlotThatNeverComes(t *testing.T) {
+	begun := Instant(1e18)
+	l := away(begun)
+	l.state.Settings.Rules = Rules{ProbeMillis: 500, Misses: 3}
+	wait := awaySlots*time.Second + l.state.Settings.belowDelay()
+	if want := 8 * time.Second; wait != want { // two levels below, two seconds each
+		t.Fatalf("waits %v, want %v", wait, want)
+	}
+	relayed(l, begun, 1, 2, 4, 5, 6, 7, 8, 9, 10) // not 3, which was due a second after the beginning
+	for _, at := range []struct {
+		after time.Duration
+		slot  uint32
+	}{{wait, 3}, {wait + 1500*time.Millisecond, 11}} {
+		if s, _ := l.Row(begun.Add(at.after), 5); s.Row.Slot != at.slot {
+			t.Errorf("after %v: slot %d, want %d", at.after, s.Row.Slot, at.slot)
+		}
+	}
+}
