@@ -323,7 +323,7 @@ func (l *List) put(r ListRow, now Instant) {
 		e.begun = e.next
 		e.arrived.begin(e.next)
 	}
-	if have && r.Row.Slot > present+1 {
+	if have && r.Row.Slot > max(present, e.next)+1 {
 		// Nobody polls the slots between here: what proves the row, and the
 		// fence of a move that rests on it, begin with the new number.
 		e.begun = r.Row.Slot
@@ -365,10 +365,11 @@ func (l *List) put(r ListRow, now Instant) {
 	}
 }
 
-// present is the next slot to poll, by whoever polls the node.
+// present is the next slot to poll, by whoever polls the node, as this list
+// counts them.
 func (e *entry) present(now Instant) uint32 {
-	if e.Away { // what has come from below is behind
-		return max(e.next, slotAt(e.Zero, e.Row.Interval, now))
+	if e.Away { // what has come from below is behind, or has other numbers
+		return slotAt(e.Zero, e.Row.Interval, now)
 	}
 	return e.next
 }

@@ -189,9 +189,8 @@ func (w *World) checkHeirs(lost *machine, polled map[*machine][]mib.NodeID) {
 		for _, id := range polled[m] {
 			n := w.top.store.Nodes[id]
 			_, have := m.disk.Rows[id]
-			under := w.under(m, id) // the manager above may not have read them yet
-			elsewhere := func(h *machine) bool { return !slices.Contains(under, h) }
-			if !have || slices.ContainsFunc(w.holders(id), elsewhere) && n.Owner != m.id && n.Intent.Target != m.id {
+			polls := func(h *machine) bool { return h.up && h.list.Polls(id) }
+			if !have || !slices.ContainsFunc(w.under(m, id), polls) && n.Owner != m.id && n.Intent.Target != m.id {
 				moved++
 			}
 		}
