@@ -298,7 +298,7 @@ func (e *Engine) restarted(ev Restarted) {
 		// Fences are ordered by the ILMs' own epochs first: what was sent after
 		// the backup, and is still on its way, may have newer ones than it knows.
 		for _, id := range e.ids {
-			if n, _ := e.node(id); n.Wanted && n.Owner == e.state.Meta.Self {
+			if n, _ := e.node(id); n.Owner == e.state.Meta.Self && (n.Wanted || id == n.Owner) {
 				*n = n.clone()
 				e.raiseOwner(n)
 			}

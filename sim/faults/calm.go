@@ -78,7 +78,7 @@ func (w *World) checkCalm() []string {
 	}
 	for _, by := range w.managers() {
 		for _, c := range by.engine.Children() {
-			if m := w.machines[c.ID]; c.Retiring && m != nil && m.up && !w.scenario.Abandon && !by.pinnedAt(c.ID) { // else those that could take what it has may be out of reach
+			if m := w.machines[c.ID]; c.Retiring && m != nil && m.up && !w.scenario.Abandon && !by.pinnedAt(c.ID) && !w.keptAt(by, c.ID) { // else those that could take what it has may be out of reach
 				wrong("ILM %d never hands over to become a leaf, as manager %d wants", c.ID, by.self)
 			}
 		}
@@ -145,6 +145,25 @@ func (w *World) chain(id mib.NodeID) (chain []*machine, why string) {
 func (m *manager) pinnedAt(child mib.NodeID) bool {
 	for _, n := range m.store.Nodes {
 		if n.Owner == child && n.Pinned {
+			return true
+		}
+	}
+	return false
+}
+
+// keptAt reports whether a child has a node that none of the others reached
+// when it was tried there: they are left alone with it for the scenario's Ban,
+// and it stays meanwhile.
+func (w *World) keptAt(m *manager, child mib.NodeID) bool {
+	now := m.at(w).Now
+	for _, n := range m.store.Nodes {
+		barred := func(id mib.NodeID) bool {
+			return slices.ContainsFunc(n.Banned, func(b reconfig.Ban) bool { return b.Target == id && now < b.Until })
+		}
+		if n.Owner == child && barred(m.self) && !slices.ContainsFunc(m.engine.Children(), func(c reconfig.ChildStatus) bool {
+			host := m.store.Nodes[c.ID]
+			return c.ID != child && c.Ready && !host.Drained && !host.Retiring && !barred(c.ID)
+		}) {
 			return true
 		}
 	}
