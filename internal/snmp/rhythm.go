@@ -4,8 +4,8 @@ import "time"
 
 // Run's goroutine wakes for each answer while there are few queries. With
 // many, waking costs more than answers do: after the first it lets some gather,
-// for as long as that takes about gathered of them; where queries wait for the
-// window, a quarter of it at most, so that those are not kept waiting.
+// for as long as that takes about gathered of them. Where queries wait for the
+// window it is about half of that: were it all, whoever answers would have to wait.
 const (
 	fewQueries = 8
 	shortNap   = 200 * time.Microsecond
@@ -22,7 +22,7 @@ func (h *rhythm) after(n, wanted int) time.Duration {
 	switch {
 	case 2*n < wanted:
 		h.nap = min(2*h.nap, longNap)
-	case n > 2*wanted:
+	case 4*n > 7*wanted:
 		h.nap /= 2
 	}
 	h.nap = max(h.nap, shortNap)
@@ -35,7 +35,7 @@ func (p *Poller) nap(n int) {
 	busy := canGather && p.out == 0 && p.queries.out >= fewQueries && len(p.ended) == 0 && !p.closed
 	wanted := gathered
 	if p.queries.line.size() > 0 {
-		wanted = min(wanted, p.queries.courtesy.Window/4)
+		wanted = min(2*gathered, p.queries.courtesy.Window/2)
 	}
 	p.mu.Unlock()
 	if !busy {
