@@ -177,8 +177,11 @@ func (w *World) forget(m *machine, all bool) {
 		m.disk = reconfig.ListState{Active: m.place == 1}
 		m.store, m.role = nil, role{}
 		w.checks.forgetChild(m.id)
-		w.checks.forgetManager(m.id)
 	}
+	// What a manager below the top was granted it knows from its list alone: one
+	// that has lost it may be given an older grant by another manager whose row
+	// is still to be destroyed, and cannot tell.
+	w.checks.forgetManager(m.id)
 }
 
 // lonely is how long a node waits for its parent before it announces itself
