@@ -71,6 +71,12 @@ const (
 	ProfileSystem = "system" // what any SNMP agent has
 )
 
+// Metrics of ProfileSimone by which managers choose hosts for ILMs.
+const (
+	MetricLoad  = "load"
+	MetricSpeed = "speed"
+)
+
 // MetricInstance names a cell of simoneMetricTable in column Value.
 func MetricInstance(node NodeID, metric, instance uint32) OID {
 	return SimoneMetricValue.Append(uint32(node), metric, instance)
@@ -106,6 +112,8 @@ func Profiles() []Profile {
 		{Name: "uptime", Unit: "seconds", Help: "Since the machine started."},
 		{Name: "simone_cpu", Unit: "percent", Help: "CPU time that SIMONE itself uses (intrusion)."},
 		{Name: "simone_rss", Unit: "octets", Help: "Memory that SIMONE itself uses."},
+		{Name: MetricLoad, Unit: "processes", Help: "Processes that another one would share each CPU with: now or in the mean since the last refresh, whichever is more, without SIMONE's own."},
+		{Name: MetricSpeed, Unit: "percent", Help: "Speed of a CPU, 100 being that of the reference machine."},
 	} {
 		m.Profile, m.Scale = ProfileSimone, 1
 		m.Number = MetricNumber(m.Profile, m.Name)

@@ -143,3 +143,25 @@ func (r *reader) float() float64 {
 		return 0
 	}
 }
+
+// PeekSample looks for single values in a packed sample, without taking the
+// rest apart: those of metrics, instance 0, go into values. found says which
+// were there; none of a sample that is cut short.
+func PeekSample(b []byte, metrics []uint32, values []float64) (rtt time.Duration, found [4]bool) {
+	r := reader{b: b}
+	rtt = time.Duration(r.uvarint(1<<50, "round trip")) * time.Microsecond
+	r.uvarint(1<<50, "cost")
+	for n := r.uvarint(uint64(len(b)), "number of values"); n > 0 && r.err == nil; n-- {
+		metric, instance := uint32(r.uvarint(1<<32-1, "metric")), r.uvarint(1<<32-1, "instance")
+		value := r.float()
+		for i, want := range metrics[:min(len(metrics), len(values), len(found))] {
+			if metric == want && instance == 0 && r.err == nil {
+				values[i], found[i] = value, true
+			}
+		}
+	}
+	if r.err != nil {
+		return 0, [4]bool{}
+	}
+	return rtt, found
+}

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"simone/mib"
 )
 
 // Balance moves work where there is room for it, and otherwise leaves the
@@ -59,6 +61,8 @@ const (
 // source nor target.
 func (Balance) Decide(v View) []Transformation {
 	d := newBalanceRound(v)
+	d.relocate()
+	d.shed()
 	d.relieve()
 	d.grow()
 	d.shrink()
@@ -70,9 +74,12 @@ func (Balance) Decide(v View) []Transformation {
 // balanceRound is one decision while it is made.
 type balanceRound struct {
 	View
-	able   []*balanceILM // those that may take part, by NodeID
-	left   int           // nodes that may still be moved
-	active int           // ILMs, with all that was decided so far
+	able   []*balanceILM       // those that may take part, by NodeID
+	every  []*balanceILM       // they and the others
+	taken  map[mib.NodeID]bool // machines that are to become ILMs
+	credit float64
+	left   int // nodes that may still be moved
+	active int // ILMs, with all that was decided so far
 	done   []Transformation
 }
 
@@ -84,10 +91,12 @@ type balanceILM struct {
 }
 
 func newBalanceRound(v View) *balanceRound {
-	d := &balanceRound{View: v, left: v.Budget, active: len(v.Children)}
+	d := &balanceRound{View: v, left: v.Budget, active: len(v.Children), credit: v.Credit, taken: make(map[mib.NodeID]bool)}
 	for _, c := range v.Children {
+		ilm := &balanceILM{ChildView: c, rows: len(c.Nodes) + c.Fixed}
+		d.every = append(d.every, ilm)
 		if !c.Busy && !c.Rests && !math.IsNaN(c.Temperature) && c.Utilisation >= 0 && !math.IsInf(c.Utilisation, 0) {
-			d.able = append(d.able, &balanceILM{ChildView: c, rows: len(c.Nodes) + c.Fixed})
+			d.able = append(d.able, ilm)
 		}
 	}
 	return d
@@ -113,7 +122,9 @@ func idlest(a, b *balanceILM) int {
 }
 
 // gives and takes say who may be source and target of a move.
-func (d *balanceRound) gives(c *balanceILM) bool { return !c.NoGive && len(c.Nodes) > 0 }
+func (d *balanceRound) gives(c *balanceILM) bool {
+	return !c.NoGive && len(c.Nodes) > 0 && !d.burdened(c)
+}
 func (d *balanceRound) takes(c *balanceILM) bool {
 	return !c.NoTake && c.Temperature <= d.Thresholds.Split
 }

@@ -29,7 +29,7 @@ const maxBackoff = 8
 // Due takes the polls that are due at now, oldest first. The host starts each
 // and answers it with Polled or Failed, or concludes it with Shed at once. The slice is valid until the next call.
 func (l *List) Due(now Instant) []Poll {
-	polls := l.due[:0]
+	polls := l.dueTrials(now, l.due[:0])
 	for len(l.queue) > 0 && l.queue[0].at <= now {
 		e := l.queue[0]
 		step := uint32(1)
@@ -64,6 +64,9 @@ func (l *List) Due(now Instant) []Poll {
 
 // Next is when the next poll is due; ok is false if there is none.
 func (l *List) Next() (Instant, bool) {
+	if len(l.trials) > 0 {
+		return l.trialsAt, true
+	}
 	if len(l.queue) == 0 {
 		return 0, false
 	}
@@ -72,9 +75,16 @@ func (l *List) Next() (Instant, bool) {
 
 // Polled concludes a poll that was answered: the sample goes into the log.
 func (l *List) Polled(now Instant, node mib.NodeID, slot uint32, s mib.Sample) {
+	e, have := l.rows[node]
+	if slot == trialSlot {
+		if have {
+			e.tried = e.samples == 0
+			e.learn(now, s)
+		}
+		return
+	}
 	l.packed = s.Append(l.packed[:0])
 	l.log.add(mib.Record{Kind: mib.RecordSample, Node: node, Slot: slot, Payload: slices.Clone(l.packed)}, now)
-	e, have := l.rows[node]
 	if !have {
 		return
 	}
@@ -86,13 +96,7 @@ func (l *List) Polled(now Instant, node mib.NodeID, slot uint32, s mib.Sample) {
 		}
 		e.ownSamples++
 	}
-	e.lastAt = now
-	e.cost = s.Cost
-	if e.rtt == 0 {
-		e.rtt = s.RTT
-	}
-	e.jitter += ((s.RTT - e.rtt).Abs() - e.jitter) / 16 // RFC 3550, 6.4.1
-	e.rtt += (s.RTT - e.rtt) / 8                        // RFC 6298, 2.3
+	e.learn(now, s)
 	if e.failing {
 		l.log.add(mib.Record{Kind: mib.RecordBack, Node: node, Slot: slot}, now)
 		e.failing = false
@@ -102,6 +106,17 @@ func (l *List) Polled(now Instant, node mib.NodeID, slot uint32, s mib.Sample) {
 		}
 	}
 	e.failures = 0
+}
+
+// learn takes what an answer tells beside the values.
+func (e *entry) learn(now Instant, s mib.Sample) {
+	e.lastAt = now
+	e.cost = s.Cost
+	if e.rtt == 0 {
+		e.rtt = s.RTT
+	}
+	e.jitter += ((s.RTT - e.rtt).Abs() - e.jitter) / 16 // RFC 3550, 6.4.1
+	e.rtt += (s.RTT - e.rtt) / 8                        // RFC 6298, 2.3
 }
 
 // proved notes a sample, of this manager or of one below, and reports whether it
@@ -127,6 +142,9 @@ func (l *List) Shed(node mib.NodeID, slot uint32) {
 		return
 	}
 	e.polls--
+	if slot == trialSlot {
+		return
+	}
 	l.landed(e, slot)
 	e.concluded(slot)
 }
@@ -157,6 +175,10 @@ func (e *entry) concluded(slot uint32) {
 func (l *List) Failed(now Instant, node mib.NodeID, slot uint32) {
 	e, have := l.rows[node]
 	if !have {
+		return
+	}
+	if slot == trialSlot { // its slots will show
+		e.lost++
 		return
 	}
 	l.landed(e, slot)

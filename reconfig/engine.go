@@ -37,34 +37,40 @@ type Engine struct {
 	agenda   agenda
 	kin      []*child // room for related
 
-	nextAction ActionID
-	nextRound  Instant
-	asked      bool                        // a round was asked for
-	herald     bool                        // the manager above is to be told of ILMs further down
-	holdUntil  Instant                     // no failover before: the manager suspects itself
-	formed     bool                        // the first ILMs have been promoted
-	formBy     Instant                     // until when nodes wait for ILMs that are being promoted
-	openedAt   map[mib.NodeID]Instant      // when a node's intent was opened
-	heardOf    map[mib.NodeID]Instant      // when the owner got the node or last had a record of it, with levels below
-	since      Instant                     // when this life began
-	committed  map[mib.NodeID]Instant      // when a node got its owner, for those whose earlier owners' rows are not gone
-	failing    map[mib.NodeID]bool         // as the logs say
-	scouts     map[mib.NodeID]*scout       // candidates that a restored manager still asks whom they obey
-	addressed  map[mib.NodeID]mib.Epoch    // after a restore: the newest row that has told a node's address
-	searches   map[mib.NodeID]*search      // for who reaches a node that its owner does not
-	promoting  map[mib.NodeID]bool         // promoted in this life, not yet a child
-	rankAt     Instant                     // when all terms spent on outranking others are made up for
-	spurned    map[mib.NodeID]Instant      // not to be promoted before
-	askedAt    map[mib.NodeID]Instant      // since when a node has waited to go where an operator asked
-	quietUntil map[mib.NodeID]Instant      // after a move was given up: none but a failover before
-	called     map[mib.NodeID]Instant      // nodes that call themselves ILMs and may be below their owners
-	heirs      map[mib.NodeID][]mib.NodeID // ILMs that were below a lost one, by that
-	heirsUntil map[mib.NodeID]Instant
-	plans      []plan
-	follow     []following
-	memory     memory
-	round      Round
-	counters   Counters
+	nextAction  ActionID
+	nextRound   Instant
+	asked       bool                        // a round was asked for
+	herald      bool                        // the manager above is to be told of ILMs further down
+	holdUntil   Instant                     // no failover before: the manager suspects itself
+	formed      bool                        // the first ILMs have been promoted
+	formBy      Instant                     // until when nodes wait for ILMs that are being promoted
+	openedAt    map[mib.NodeID]Instant      // when a node's intent was opened
+	heardOf     map[mib.NodeID]Instant      // when the owner got the node or last had a record of it, with levels below
+	since       Instant                     // when this life began
+	committed   map[mib.NodeID]Instant      // when a node got its owner, for those whose earlier owners' rows are not gone
+	failing     map[mib.NodeID]bool         // as the logs say
+	scouts      map[mib.NodeID]*scout       // candidates that a restored manager still asks whom they obey
+	addressed   map[mib.NodeID]mib.Epoch    // after a restore: the newest row that has told a node's address
+	searches    map[mib.NodeID]*search      // for who reaches a node that its owner does not
+	promoting   map[mib.NodeID]bool         // promoted in this life, not yet a child
+	rankAt      Instant                     // when all terms spent on outranking others are made up for
+	spurned     map[mib.NodeID]Instant      // not to be promoted before
+	askedAt     map[mib.NodeID]Instant      // since when a node has waited to go where an operator asked
+	quietUntil  map[mib.NodeID]Instant      // after a move was given up: none but a failover before
+	called      map[mib.NodeID]Instant      // nodes that call themselves ILMs and may be below their owners
+	heirs       map[mib.NodeID][]mib.NodeID // ILMs that were below a lost one, by that
+	heirsUntil  map[mib.NodeID]Instant
+	plans       []plan
+	follow      []following
+	memory      memory
+	hosts       map[mib.NodeID]*host // what machines have to do beside
+	hostMetrics []uint32
+	looks       []*look // decisions of which the machine is asked first
+	spare       int     // nodes that may still be moved until the next round
+	rose        bool    // an ILM's machine has more to do than it had
+	credit      credit
+	round       Round
+	counters    Counters
 
 	// What the present step has changed and asks for.
 	out          []Action
@@ -113,6 +119,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 	if e.state.Cursors == nil {
 		e.state.Cursors = make(map[mib.NodeID]Cursor)
 	}
+	e.hosts, e.hostMetrics = make(map[mib.NodeID]*host), hostMetrics()
 	if e.policy, _ = PolicyByName(settings.Policy); e.policy == nil {
 		e.policy = Balance{}
 	}
@@ -195,6 +202,8 @@ func (e *Engine) work() {
 		e.advancePlans()
 		if e.asked || e.now >= e.nextRound {
 			e.runRound()
+		} else if e.rose {
+			e.react()
 		}
 		e.settleAll()
 		e.control()

@@ -168,9 +168,17 @@ type Report struct {
 	Log         Cursor     // incarnation and head of its report log
 	Lease       time.Duration
 	Capacity    int // rows; 0: not said
+	Host        HostLoad
 
 	Full bool // Rows is the whole support list; else those asked for that it has
 	Rows []RowReport
+}
+
+// HostLoad is what a node says of the machine that it is on.
+type HostLoad struct {
+	Known bool
+	Load  float64 // processes that one more would share each CPU with, without SIMONE's own
+	Speed float64 // of a CPU, 1 being the reference machine's; 0: not known
 }
 
 // RowReport is one row of a child's support list.

@@ -141,7 +141,7 @@ func (e *Engine) done(id ActionID) {
 
 // failed takes the failure of an action.
 func (e *Engine) failed(ev ActionFailed) {
-	if ev.Action == 0 || e.scoutMissed(ev.Action) {
+	if ev.Action == 0 || e.scoutMissed(ev.Action) || e.lookFailed(ev.Action) {
 		return
 	}
 	for _, c := range e.line {

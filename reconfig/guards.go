@@ -52,13 +52,14 @@ const (
 	GuardHeirs
 	GuardLostChildren
 	GuardTakeBack
+	GuardTrial // not a rule that is needed: without it moves wait for two slots
 )
 
 var guardNames = []string{
 	"Claim", "ReadFence", "ReadAll", "TermRaise", "TermJump", "AnyTerm", "TermEpoch", "FreshEp", "AdoptMove", "TombRaise",
 	"CondStore", "Atomic", "WatermarkSlot", "WatermarkLog", "Hold", "Sampled", "FailFast", "DeadMove", "DropTell", "BanYields",
 	"Below", "IntentUp", "Audit", "Cleanup", "BootId", "StoreFirst", "OneTxn", "Filled", "CurBatch", "ChildFence", "Suspicion",
-	"DemoteLast", "Grant", "Relay", "Vouching", "Adoption", "Heirs", "LostChildren", "TakeBack",
+	"DemoteLast", "Grant", "Relay", "Vouching", "Adoption", "Heirs", "LostChildren", "TakeBack", "Trial",
 }
 
 // Has reports whether all of some rules are in the set.

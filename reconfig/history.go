@@ -13,6 +13,7 @@ type memory struct {
 	of      map[mib.NodeID]*past
 	grown   bool    // the policy has had an ILM promoted
 	grownAt float64 // the sum of utilisations then
+	usual   float64 // nodes x intensity of an ILM, in the mean of the last rounds
 }
 
 // past is what is remembered of one ILM.
@@ -34,6 +35,28 @@ const (
 	// After so many times the wait without a part in anything, turns are forgotten.
 	forgetTurns = 64
 )
+
+// usualRounds is over how many rounds usual is a mean.
+const usualRounds = 64
+
+// worked notes what ILMs have to do.
+func (m *memory) worked(ilms []ChildView) {
+	sum := 0.0
+	for i := range ilms {
+		if !ilms[i].Host.Known {
+			return
+		}
+		sum += float64(len(ilms[i].Nodes)+ilms[i].Fixed) * ilms[i].Host.intensity()
+	}
+	if len(ilms) == 0 {
+		return
+	}
+	mean := sum / float64(len(ilms))
+	if m.usual == 0 {
+		m.usual = mean
+	}
+	m.usual += (mean - m.usual) / usualRounds
+}
 
 // patience is for how many triggers an ILM that gave may not take, or the
 // reverse, after so many turns: whatever the projections miss, nodes that go

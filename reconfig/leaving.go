@@ -25,6 +25,7 @@ func (e *Engine) settleLeaving(n *Node) bool {
 	delete(e.wanted, n.ID)
 	delete(e.deeper, n.ID)
 	delete(e.heardOf, n.ID)
+	delete(e.hosts, n.ID)
 	delete(e.state.Nodes, n.ID)
 	delete(e.state.Ledgers, n.ID)
 	delete(e.dirtyNodes, n.ID)

@@ -60,7 +60,7 @@ func TestPaceOfARowThatIsAway(t *testing.T) {
 // slots between there.
 func TestJumpOfNumbersBeginsTheProofAnew(t *testing.T) {
 	now := Instant(1e18)
-	l := NewList(ListState{Active: true}, ListLimits{Incarnation: 1}, now)
+	l := NewList(ListState{Active: true}, ListLimits{Incarnation: 1, Without: GuardTrial}, now)
 	row := grantedRow(5, mib.Epoch{1 << 16}, 10, time.Second)
 	mustStage(t, l, now, 1, row)
 	for range 2 {

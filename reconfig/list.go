@@ -76,18 +76,20 @@ func (r *Refusal) Error() string { return r.Text }
 // List is a manager's own support list: what its parent told it to poll,
 // when each node is due, and the report log that its parent reads.
 type List struct {
-	limits ListLimits
-	state  ListState
-	rows   map[mib.NodeID]*entry
-	ids    []mib.NodeID // sorted
-	queue  dueQueue
-	due    []Poll // the last that were
-	packed []byte // the last sample
-	digest mib.Digest
-	inner  mib.Digest // of the rows that this manager polls itself, by inner epoch
-	polled mib.Digest // of the nodes that this manager polls itself
-	log    Log
-	edits  uint64 // counts changes of rows
+	limits   ListLimits
+	state    ListState
+	rows     map[mib.NodeID]*entry
+	ids      []mib.NodeID // sorted
+	queue    dueQueue
+	due      []Poll // the last that were
+	packed   []byte // the last sample
+	digest   mib.Digest
+	inner    mib.Digest // of the rows that this manager polls itself, by inner epoch
+	polled   mib.Digest // of the nodes that this manager polls itself
+	log      Log
+	edits    uint64       // counts changes of rows
+	trials   []mib.NodeID // rows that are to be tried
+	trialsAt Instant
 	// Counts of what was refused or passed over, for the MIB.
 	StaleFences, RefusedRows, SkippedPolls uint64
 }
@@ -103,6 +105,7 @@ type entry struct {
 	begun    uint32 // the slot that the row began with: samples of earlier ones were taken for an earlier row
 	first    uint32 // what has proved the row: its first sample's slot, and how many
 	samples  uint32
+	tried    bool   // as a trial has, before
 	failures uint32 // polls in a row without an answer
 	failing  bool
 	lastAt   Instant // last answer
@@ -272,7 +275,11 @@ func (l *List) Apply(now Instant, ch *ListChange) {
 	l.state.Active, l.state.Settings = ch.Active, ch.Settings
 	l.state.Fence, l.state.FenceSum = ch.Fence, ch.FenceSum
 	for _, r := range ch.Rows {
+		_, have := l.rows[r.Row.Node]
 		l.put(r, now)
+		if !have {
+			l.tryRow(r.Row.Node, now)
+		}
 	}
 	for _, id := range ch.Removed {
 		l.remove(id, now)
@@ -328,6 +335,7 @@ func (l *List) put(r ListRow, now Instant) {
 		// fence of a move that rests on it, begin with the new number.
 		e.begun = r.Row.Slot
 		e.next, e.first, e.samples, e.ownFirst, e.ownSamples = r.Row.Slot, 0, 0, 0, 0
+		e.tried = false
 		e.arrived.begin(e.next)
 	}
 	if have && e.Away && epoch != r.Row.Epoch {

@@ -33,6 +33,7 @@ type listTest struct {
 
 func newListTest(t *testing.T, limits ListLimits) *listTest {
 	limits.Incarnation = 7
+	limits.Without = GuardTrial // trial_test.go has these polls
 	return &listTest{List: NewList(ListState{Active: true}, limits, start), t: t}
 }
 

@@ -307,7 +307,7 @@ func (e *Engine) processTarget(n *Node, c *child, r *seenRow, ep mib.Epoch) bool
 	case unwanted && !ownerGone && n.Intent.Why != KindAdopt:
 		e.abort(n, fmt.Sprintf("ILM %d is drained or excluded", c.id))
 		return true
-	case r.Samples >= 2 && r.at > 0 || ownerGone && e.keeps(GuardFailFast): // what was read before the row was staged again proves nothing
+	case e.proven(r) || ownerGone && e.keeps(GuardFailFast): // what was read before the row was staged again proves nothing
 		e.commit(n, c, fence)
 		return true
 	case r.Failing:

@@ -199,16 +199,24 @@ func (e *Engine) anyILM(n *Node) bool {
 // allowed reports whether a node may be placed on a child by choice.
 func (e *Engine) allowed(n *Node, c *child) bool {
 	host := e.state.Nodes[c.id]
+	if e.closed(c.id) || !e.mayHost(n, &host) {
+		return false
+	}
+	limit := e.capacity(c)
+	return limit == 0 || len(e.owned[c.id]) < limit
+}
+
+// mayHost reports whether a machine can look after a node at all.
+func (e *Engine) mayHost(n, host *Node) bool {
 	switch {
-	case e.closed(c.id), n.banned(c.id, e.now):
+	case n.banned(host.ID, e.now):
 		return false
 	case n.Zone != "" && host.Zone != "" && n.Zone != host.Zone:
 		return false
 	case !host.holds("credential:", n.Credential), !host.holds("profile:", n.Profile):
 		return false
 	}
-	limit := e.capacity(c)
-	return limit == 0 || len(e.owned[c.id]) < limit
+	return true
 }
 
 // holds reports whether a node advertises a capability; one that advertises

@@ -26,6 +26,7 @@ type Settings struct {
 	MigrateToColdest bool
 	Weighted         bool    // decide on the weighted temperature
 	Churn            float64 // of all nodes, at most, in one round's planned moves
+	MovesPerHour     int     // of a policy's planned moves; 0: one for each 54 polls
 	Capacity         int     // rows per ILM; 0: no limit
 	BanFor           time.Duration
 	Paused           bool   // the manager above was told by an operator to make no planned moves
@@ -116,9 +117,27 @@ type View struct {
 	// of utilisations was GrownAt.
 	Grown   bool
 	GrownAt float64
+	// Hosts are those of Idle of which it is known what else they have to do,
+	// by NodeID. Turn says with which a search begins.
+	Hosts []HostView
+	Turn  uint64
+	// Credit is how many nodes may be moved now by the budget of moves per
+	// hour, and CreditMost how many can be saved up.
+	Credit, CreditMost float64
+	// Usual is what ILMs had to do in the mean of the last rounds, in nodes x
+	// intensity; 0: not known.
+	Usual float64
 	// Allows reports whether a node may be moved to an ILM, as zones,
 	// credentials and earlier failures have it; nil: any to any.
 	Allows func(node, to mib.NodeID) bool
+}
+
+// HostView is a machine that could become an ILM.
+type HostView struct {
+	ID mib.NodeID
+	HostLoad
+	Idle int           // reports in a row that told of no load
+	RTT  time.Duration // as who polls it measures it; 0: not known
 }
 
 // load is the sum of utilisations that are known.
@@ -140,6 +159,7 @@ type ChildView struct {
 	Fixed       int          // further nodes that may not (pinned)
 	Busy        bool         // moves from or to it are under way: it is neither source nor target now
 
+	Host     HostLoad  // what its machine has to do beside, as last asked
 	Loads    []float64 // of Nodes: the share of Utilisation that each causes
 	Rate     float64   // polls per second of all its nodes
 	Capacity int       // rows that it may have; 0: no limit
@@ -157,6 +177,9 @@ type Transformation struct {
 	Nodes    []mib.NodeID // of From, to hand to To
 	Promote  bool         // To is inactive and becomes an ILM first
 	Demote   bool         // From becomes a leaf afterwards
+	// Hosts are the machines that To may be, best first, if the policy leaves
+	// that open: each is asked before, and passed over if it has become busier.
+	Hosts    []HostView
 	Seen     string
 	Expected string
 }

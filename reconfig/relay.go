@@ -71,6 +71,9 @@ func (e *Engine) heard(c *child, r *mib.Record) {
 	}
 	switch r.Kind {
 	case mib.RecordSample, mib.RecordBack:
+		if r.Kind == mib.RecordSample {
+			e.learnHost(r)
+		}
 		delete(e.failing, r.Node)
 		if owned {
 			e.reached(r.Node)

@@ -54,6 +54,7 @@ func (e *Engine) watched(c *child) []mib.NodeID {
 // reported takes a child's report.
 func (e *Engine) reported(ev ChildReported) {
 	e.scouted(ev)
+	e.looked(ev)
 	c := e.children[ev.Child]
 	if c == nil || c.probe == 0 || c.probe != ev.Action {
 		return
@@ -89,6 +90,7 @@ func (e *Engine) reported(ev ChildReported) {
 	rows := r.Rows
 	r.Rows = nil
 	c.lastHead = c.report.Log
+	e.rose = e.rose || r.Host.Known && r.Host.Load > c.report.Host.Load
 	c.report, c.reportAt = r, e.now
 	if !current {
 		if c.full { // as soon as what was read can count: its own list answers a manager in no time

@@ -57,16 +57,26 @@ func (e *Engine) runRound() {
 		e.verdicts("reconfiguration is fixed")
 		return
 	}
-	left := e.budget()
+	e.spare = view.Budget
+	e.memory.worked(view.Children)
+	e.admit(e.policy.Decide(view), &view)
+}
+
+// admit begins what a policy has decided, as far as the bounds allow.
+func (e *Engine) admit(ts []Transformation, view *View) {
 	active := len(view.Children)
-	for _, t := range e.policy.Decide(view) {
-		if t.Demote && active <= max(view.MinILMs, 1) {
+	for _, t := range ts {
+		if t.Demote && !t.Promote && active <= max(view.MinILMs, 1) {
 			e.verdict(t.From, fmt.Sprintf("%v: would leave fewer than %d ILMs", t.Kind, view.MinILMs))
 			continue
 		}
+		left := e.spare
+		if e.limited() {
+			left = min(left, int(e.credit.nodes))
+		}
 		if len(t.Nodes) > left {
-			if t.Demote {
-				e.verdict(t.From, fmt.Sprintf("%v of %d nodes: the round's churn budget is used up", t.Kind, len(t.Nodes)))
+			if t.Demote || left <= 0 {
+				e.verdict(t.From, fmt.Sprintf("%v of %d nodes: the budget of moves is used up", t.Kind, len(t.Nodes)))
 				continue
 			}
 			t.Nodes = t.Nodes[len(t.Nodes)-left:]
@@ -74,14 +84,19 @@ func (e *Engine) runRound() {
 		if len(t.Nodes) == 0 && !t.Demote {
 			continue
 		}
-		left -= len(t.Nodes)
-		if t.Demote {
+		e.spare -= len(t.Nodes)
+		e.credit.nodes -= float64(t.moves())
+		if t.Demote && !t.Promote {
 			active--
 		}
-		if t.Promote {
+		if t.Promote && !t.Demote {
 			e.memory.grew(view.load())
 		}
-		e.begin(t)
+		if len(t.Hosts) > 0 {
+			e.lookAt(t)
+		} else {
+			e.begin(t)
+		}
 	}
 }
 
@@ -91,7 +106,9 @@ func (e *Engine) paused() bool { return e.state.Meta.Paused || e.settings.Paused
 // view is what the policy is shown, and the round's record of it.
 func (e *Engine) view() (View, Round) {
 	s := e.settings
-	v := View{Thresholds: s.Thresholds, MinILMs: s.MinILMs, MaxILMs: s.MaxILMs, MigrateToColdest: s.MigrateToColdest,
+	most := e.refill()
+	v := View{Usual: e.memory.usual, Credit: e.credit.nodes, CreditMost: most,
+		Thresholds: s.Thresholds, MinILMs: s.MinILMs, MaxILMs: s.MaxILMs, MigrateToColdest: s.MigrateToColdest,
 		Budget: e.budget(), Grown: e.memory.grown, GrownAt: e.memory.grownAt, Allows: e.mayMove}
 	r := Round{At: e.now}
 	busy, unsettled := e.busy(), e.unsettled()
@@ -117,7 +134,7 @@ func (e *Engine) view() (View, Round) {
 			if s.Weighted {
 				t = c.report.Weighted
 			}
-			cv := ChildView{ID: id, Temperature: t, Utilisation: c.report.Utilisation, Busy: busy[id], Capacity: e.capacity(c)}
+			cv := ChildView{ID: id, Host: c.report.Host, Temperature: t, Utilisation: c.report.Utilisation, Busy: busy[id], Capacity: e.capacity(c)}
 			for _, k := range e.ownedBy(id) {
 				if n := e.state.Nodes[k]; n.Pinned || n.Placed != 0 || n.Intent.Target != 0 || n.Wanted || n.manages() {
 					cv.Fixed++
@@ -138,10 +155,17 @@ func (e *Engine) view() (View, Round) {
 		}
 		r.Children = append(r.Children, RoundChild{ID: id, Temperature: c.report.Temperature, Nodes: len(e.owned[id]), Verdict: verdict})
 	}
+	asked := e.asking()
 	for _, id := range e.ids {
 		if n := e.state.Nodes[id]; e.eligible(&n) && n.Owner != 0 {
 			v.Idle = append(v.Idle, id)
+			if h, ok := e.hostLoad(&n); ok && !asked[id] {
+				v.Hosts = append(v.Hosts, h)
+			}
 		}
+	}
+	if len(v.Hosts) > 0 {
+		v.Turn = e.chance.Uint64()
 	}
 	if v.MaxILMs <= 0 {
 		v.MaxILMs = len(v.Children) + len(v.Idle)
@@ -150,10 +174,14 @@ func (e *Engine) view() (View, Round) {
 	return v, r
 }
 
-// mayMove is View.Allows. Of a host that is no ILM yet nothing speaks against it.
+// mayMove is View.Allows. A host need be no ILM yet.
 func (e *Engine) mayMove(node, to mib.NodeID) bool {
 	n, c := e.state.Nodes[node], e.children[to]
-	return c == nil || e.allowed(&n, c)
+	if c == nil {
+		host := e.state.Nodes[to]
+		return e.mayHost(&n, &host)
+	}
+	return e.allowed(&n, c)
 }
 
 // unsettled says which ILMs take part in a transformation whose outcome has
@@ -175,6 +203,9 @@ func (e *Engine) busy() map[mib.NodeID]bool {
 	}
 	for _, p := range e.plans {
 		busy[p.From], busy[p.To] = true, true
+	}
+	for _, l := range e.looks {
+		busy[l.From] = true
 	}
 	return busy
 }

@@ -30,7 +30,7 @@ func (l *List) Row(now Instant, id mib.NodeID) (RowStatus, bool) {
 		return RowStatus{}, false
 	}
 	s := RowStatus{
-		Row: e.Row, First: e.first, Samples: e.samples, Failing: e.failing, Failures: e.failures,
+		Row: e.Row, Failing: e.failing, Failures: e.failures,
 		LastAt: e.lastAt, RTT: e.rtt, Jitter: e.jitter, Cost: e.cost, Polls: e.polls, Lost: e.lost, Away: e.Away, Inner: e.Inner,
 	}
 	// A slot is concluded when its answer is in the log or given up, not when
@@ -49,6 +49,7 @@ func (l *List) Row(now Instant, id mib.NodeID) (RowStatus, bool) {
 	case below.next < e.ownNext:
 		s.Row.Slot = min(s.Row.Slot, below.next)
 	}
+	s.First, s.Samples = e.proof(s.Row.Slot)
 	s.Row.Due = due(e.Zero, e.Row.Interval, s.Row.Slot).Sub(now)
 	return s, true
 }

@@ -7,6 +7,7 @@ import (
 	"simone/mib"
 	"simone/reconfig"
 	"simone/sim/heap"
+	"simone/temperature"
 )
 
 // steered runs a world by the daemons' own machinery: the TLM's
@@ -17,22 +18,33 @@ import (
 type steered struct {
 	w       *world
 	engine  *reconfig.Engine
-	lists   []*reconfig.List // of the ILMs, and last the TLM's own
+	lists   []*reconfig.List // by node; nil where none was needed yet
 	windows []uint32         // trigger windows that each ILM has completed
-	ilms    map[mib.NodeID]int
+	out     []int            // reports on their way to or at each ILM
 	owners  map[mib.NodeID]mib.NodeID
 	begun   bool // the policy may decide
 	err     error
 
 	due   [][]int32         // by leaf: the ILMs that are to poll it in this sweep
-	slots map[flight]uint32 // of polls that are out
+	slots map[flight]asking // polls that are out
+	load  uint32            // the metrics of a host's load
+	speed uint32            // and speed
 }
 
 // flight is a poll that is out.
 type flight struct {
-	ilm  int32
+	ilm  int32 // byTLM: the TLM's own
 	leaf int32
 }
+
+// asking is what belongs to it.
+type asking struct {
+	slot uint32
+	load int32 // computing jobs, as the leaf says
+}
+
+// byTLM stands for the TLM in place of an ILM; it fits job.worker.
+const byTLM = 1<<16 - 1
 
 const (
 	// stu is the length of one, so that the daemons' defaults have their
@@ -52,10 +64,12 @@ var origin = reconfig.Instant(time.Date(2004, 1, 1, 0, 0, 0, 0, time.UTC).UnixNa
 func instant(at float64) reconfig.Instant { return origin.Add(time.Duration(at * float64(stu))) }
 
 // steer has the daemons' policy of that name run the world, which is new.
-func (w *world) steer(policy string) {
+// With roam, every leaf may become an ILM.
+func (w *world) steer(policy string, roam bool) {
 	s := &steered{
-		w: w, ilms: make(map[mib.NodeID]int), owners: make(map[mib.NodeID]mib.NodeID),
-		due: make([][]int32, w.Leaves), slots: make(map[flight]uint32), windows: make([]uint32, w.ILMs),
+		w: w, lists: make([]*reconfig.List, len(w.nodes)), owners: make(map[mib.NodeID]mib.NodeID),
+		due: make([][]int32, w.Leaves), slots: make(map[flight]asking),
+		load: mib.MetricNumber(mib.ProfileSimone, mib.MetricLoad), speed: mib.MetricNumber(mib.ProfileSimone, mib.MetricSpeed),
 	}
 	w.steered = s
 	settings := reconfig.DefaultSettings()
@@ -63,36 +77,44 @@ func (w *world) steer(policy string) {
 	settings.Thresholds = reconfig.Thresholds(w.Thresholds)
 	settings.Trigger, settings.Interval = time.Duration(w.Trigger*float64(stu)), time.Duration(w.Poll*float64(stu))
 	settings.Probe = time.Duration(w.Probe * float64(stu))
-	settings.StartILMs, settings.MaxILMs = w.ILMs, w.ILMs
+	settings.StartILMs, settings.MinILMs, settings.MaxILMs = w.ILMs, min(w.ILMs, settings.MinILMs), w.ILMs
 	settings.MigrateToColdest, settings.Weighted, settings.Churn = w.MigrateTarget == "coldest", w.Weighted, w.Churn
+	settings.MovesPerHour = int(w.Budget)
+	if roam {
+		settings.MinILMs = w.ILMs
+	}
 	self := nodeID(w.tlm())
 	now := instant(-settled * w.Trigger)
-	for range w.ILMs {
-		s.lists = append(s.lists, reconfig.NewList(reconfig.ListState{}, reconfig.ListLimits{Incarnation: 1}, now))
+	s.lists[w.tlm()] = reconfig.NewList(reconfig.ListState{Active: true}, reconfig.ListLimits{Incarnation: 1}, now)
+	for i := range w.roles {
+		w.roles[i].nodes, w.roles[i].active = nil, false
+		w.nodes[w.ilmHost(i)].role = noRole
 	}
-	s.lists = append(s.lists, reconfig.NewList(reconfig.ListState{Active: true}, reconfig.ListLimits{Incarnation: 1}, now))
+	w.roles, w.rec.temperatures = w.roles[:0], w.rec.temperatures[:0]
 	s.engine = reconfig.New(reconfig.State{Meta: reconfig.Meta{Self: self}}, settings, uint64(w.Seed))
 	at := reconfig.At{Now: now}
 	s.tell(at, reconfig.Restarted{At: at})
-	for node := range w.tlm() {
+	join := func(node int32, candidate bool) {
 		id := nodeID(node)
-		host := int(node) >= w.Leaves
-		if host {
-			s.ilms[id] = int(node) - w.Leaves
-		}
 		s.tell(at, reconfig.NodeJoined{At: at, Node: reconfig.Node{
 			ID: id, Key: fmt.Sprint(id), Name: fmt.Sprint(id), Address: "192.0.2.1:161",
-			Kind: mib.KindLeaf, Profile: "simone", Credential: "c", Candidate: host,
+			Kind: mib.KindLeaf, Profile: mib.ProfileSimone, Credential: "c", Candidate: candidate,
 		}})
 	}
-	for i := range w.roles {
-		w.roles[i].nodes, w.roles[i].active = nil, false
+	for i := range w.ILMs { // first, so that they become the ILMs
+		join(w.ilmHost(i), true)
+	}
+	for leaf := range w.Leaves {
+		join(int32(leaf), roam)
 	}
 	// The tree comes about, and everything is polled once or twice.
 	for at := -settled * w.Trigger; at < 0; at += w.Probe {
-		for i := range s.lists {
-			for _, p := range s.lists[i].Due(instant(at)) {
-				s.lists[i].Polled(instant(at), p.Row.Node, p.Slot, mib.Sample{})
+		for _, list := range s.lists {
+			if list == nil {
+				continue
+			}
+			for _, p := range list.Due(instant(at)) {
+				list.Polled(instant(at), p.Row.Node, p.Slot, mib.Sample{})
 			}
 		}
 		s.tick(instant(at))
@@ -105,6 +127,8 @@ func (w *world) steer(policy string) {
 	w.heap.Set(slotProbe, key{At: w.Probe, Rank: heap.Rank(kindProbe, 0)})
 }
 
+const noRole = -1
+
 // tick tells the engine what time it is.
 func (s *steered) tick(now reconfig.Instant) {
 	at := reconfig.At{Now: now}
@@ -113,12 +137,15 @@ func (s *steered) tick(now reconfig.Instant) {
 
 // probe lets the engine look at the ILMs. It is a moment early, so that at a
 // trigger the round that follows has just been told.
-func (s *steered) probe() { s.tick(instant(s.w.now) - 1) }
+func (s *steered) probe() {
+	s.tick(instant(s.w.now) - 1)
+	s.tryAll()
+}
 
 // round runs the engine's round, with the temperatures of this moment.
 func (s *steered) round() {
 	for i := range s.windows {
-		if s.lists[i].Active() {
+		if s.w.roles[i].active {
 			s.windows[i]++
 		}
 	}
@@ -129,8 +156,9 @@ func (s *steered) round() {
 		at := reconfig.At{Now: instant(s.w.now) - 1}
 		s.tell(at, reconfig.Tuned{At: at, Settings: settings})
 	}
-	s.probe()
+	s.tick(instant(s.w.now) - 1)
 	s.tick(instant(s.w.now))
+	s.tryAll()
 }
 
 // tell gives the engine an event, and all that comes of it.
@@ -153,8 +181,8 @@ func (s *steered) tell(at reconfig.At, ev reconfig.Event) {
 func (s *steered) carryOut(at reconfig.At, a reconfig.Action) reconfig.Event {
 	switch a := a.(type) {
 	case reconfig.Persist:
-		for _, n := range a.Txn.Nodes {
-			s.own(n.ID, n.Owner)
+		for i := range a.Txn.Nodes {
+			s.own(a.Txn.Nodes[i].ID, a.Txn.Nodes[i].Owner)
 		}
 	case reconfig.Record:
 		switch a.Entry.Kind {
@@ -176,20 +204,27 @@ func (s *steered) carryOut(at reconfig.At, a reconfig.Action) reconfig.Event {
 func (s *steered) own(id, owner mib.NodeID) {
 	before := s.owners[id]
 	s.owners[id] = owner
-	if ilm, ok := s.ilms[owner]; ok && before != owner && int(nodeIndex(id)) < s.w.Leaves {
-		s.w.leaves[nodeIndex(id)].role = int32(ilm)
-		if before != 0 {
-			s.w.rec.moves(s.w.now, 1)
-		}
+	if before == 0 || before == owner {
+		return
 	}
+	s.w.rec.moves(s.w.now, 1)
 }
 
-// list is that of a child, or the TLM's own.
-func (s *steered) list(child mib.NodeID) *reconfig.List {
-	if i, ok := s.ilms[child]; ok {
-		return s.lists[i]
+// list is that of a node, which begins with nothing on it.
+func (s *steered) list(id mib.NodeID) *reconfig.List {
+	list := &s.lists[nodeIndex(id)]
+	if *list == nil {
+		*list = reconfig.NewList(reconfig.ListState{}, reconfig.ListLimits{Incarnation: 1}, instant(s.w.now))
 	}
-	return s.lists[len(s.lists)-1]
+	return *list
+}
+
+// listOf is that of an ILM, or the TLM's own.
+func (s *steered) listOf(ilm int32) *reconfig.List {
+	if ilm == byTLM {
+		return s.lists[s.w.tlm()]
+	}
+	return s.lists[s.w.hostOf(int(ilm))]
 }
 
 // control is one control SET. What changes an ILM's rows or role costs it.
@@ -203,36 +238,58 @@ func (s *steered) control(at reconfig.At, a reconfig.Control) reconfig.Event {
 		return reconfig.ActionDone{At: at, Action: a.ID}
 	}
 	list.Apply(at.Now, change)
-	if i, ok := s.ilms[a.Child]; ok {
-		if active := list.Active(); active && !s.w.roles[i].active {
-			s.w.activate(i)
-			s.windows[i] = 0
-		} else {
-			s.w.roles[i].active = active
-		}
+	if node := nodeIndex(a.Child); node != s.w.tlm() {
+		s.play(node, list.Active())
 		if at.Now >= origin {
-			s.charge(i, a.ControlSet)
+			s.charge(node, a.ControlSet)
 		}
 	}
 	return reconfig.ActionDone{At: at, Action: a.ID}
 }
 
-func (s *steered) charge(ilm int, set reconfig.ControlSet) {
+// play makes a node an ILM, or a leaf again. An ILM takes the place of one
+// that is none any more, once nothing is left of that.
+func (s *steered) play(node int32, active bool) {
+	w, n := s.w, &s.w.nodes[node]
+	switch {
+	case active && n.role == noRole:
+		i := 0
+		for i < len(w.roles) && (w.roles[i].active || s.out[i] > 0) {
+			i++
+		}
+		if i == len(w.roles) {
+			h, _ := temperature.NewHistory(w.Weights) // validated with the parameters
+			w.roles = append(w.roles, role{history: h})
+			w.rec.temperatures = append(w.rec.temperatures, nil)
+			s.windows, s.out = append(s.windows, 0), append(s.out, 0)
+		}
+		w.roles[i].window = mean{}
+		w.settle(i, node)
+		w.activate(i)
+		s.windows[i] = 0
+	case !active && n.role != noRole:
+		w.roles[n.role].active = false
+		n.role = noRole
+	}
+}
+
+func (s *steered) charge(node int32, set reconfig.ControlSet) {
 	w := s.w
 	switch set.Verb {
 	case reconfig.Stage, reconfig.Release:
-		w.charge(w.roles[ilm].station, w.ReconfigCost+w.ReconfigNodeCost*float64(len(set.Apply.Stage)+len(set.Apply.Destroy)))
+		w.charge(w.nodes[node].station, w.ReconfigCost+w.ReconfigNodeCost*float64(len(set.Apply.Stage)+len(set.Apply.Destroy)))
 	case reconfig.Promote:
-		w.charge(w.roles[ilm].station, w.ReconfigCost+w.RoleStart)
+		w.charge(w.nodes[node].station, w.ReconfigCost+w.RoleStart)
 	}
 }
 
 // report is what a probe reads.
 func (s *steered) report(now reconfig.Instant, a reconfig.Probe) reconfig.Report {
-	l := s.list(a.Child)
+	l, w, node := s.list(a.Child), s.w, nodeIndex(a.Child)
 	r := reconfig.Report{Fence: l.Fence(), Active: l.Active(), Digest: l.Digest(), Log: l.Log().Head(), Full: a.Full}
-	if i, ok := s.ilms[a.Child]; ok {
-		ilm := &s.w.roles[i]
+	r.Host = reconfig.HostLoad{Known: true, Load: float64(w.nodes[node].ncs), Speed: w.knownSpeed(node)}
+	if i := w.nodes[node].role; i != noRole {
+		ilm := &w.roles[i]
 		r.Windows, r.Temperature, r.Weighted = s.windows[i], ilm.t, ilm.history.Weighted()
 		r.Latency, r.Utilisation = time.Duration(ilm.last*float64(stu)), ilm.utilisation
 	}
@@ -250,40 +307,106 @@ func (s *steered) report(now reconfig.Instant, a reconfig.Probe) reconfig.Report
 	return r
 }
 
-// sweep finds out, at the beginning of a sweep, who is to poll whom. Polls of
-// ILM hosts, the TLM's or those of other ILMs when one is none any more, are
-// not part of the model: they take no time.
+// sweep finds out, at the beginning of a sweep, who is to poll whom.
 func (s *steered) sweep() {
-	now := instant(s.w.now)
-	for i, list := range s.lists {
-		skipped := list.SkippedPolls
-		for _, p := range list.Due(now) {
-			node := nodeIndex(p.Row.Node)
-			if int(node) >= s.w.Leaves {
-				list.Polled(now, p.Row.Node, p.Slot, mib.Sample{})
-				continue
-			}
-			s.due[node] = append(s.due[node], int32(i))
-			s.slots[flight{int32(i), node}] = p.Slot
+	for i := range s.w.roles {
+		s.takeDue(int32(i))
+	}
+	s.takeDue(byTLM)
+}
+
+// takeDue takes what one manager has to poll now. Polls of ILM hosts that
+// have no leaf's number are not part of the model: they take no time. Those
+// that are to try whether a node that was staged can be reached are made at
+// once.
+func (s *steered) takeDue(ilm int32) {
+	now, list := instant(s.w.now), s.listOf(ilm)
+	skipped := list.SkippedPolls
+	for _, p := range list.Due(now) {
+		node := nodeIndex(p.Row.Node)
+		if int(node) >= s.w.Leaves {
+			list.Polled(now, p.Row.Node, p.Slot, s.sample(ilm, node, s.w.nodes[node].ncs))
+			continue
 		}
-		s.w.rec.skip(s.w.now, int(list.SkippedPolls-skipped))
+		s.slots[flight{ilm, node}] = asking{slot: p.Slot}
+		if p.Slot == 0 {
+			s.ask(ilm, node)
+		} else {
+			s.due[node] = append(s.due[node], ilm)
+		}
+	}
+	s.w.rec.skip(s.w.now, int(list.SkippedPolls-skipped))
+}
+
+// tryAll makes the polls that do not wait for their slot.
+func (s *steered) tryAll() {
+	for i := range s.w.roles {
+		if s.w.roles[i].active {
+			s.takeTries(int32(i))
+		}
+	}
+	s.takeTries(byTLM)
+}
+
+func (s *steered) takeTries(ilm int32) {
+	if next, ok := s.listOf(ilm).Next(); ok && next <= instant(s.w.now) {
+		s.takeDue(ilm)
+	}
+}
+
+// sample is what a poll of a node brings.
+func (s *steered) sample(ilm, node, load int32) mib.Sample {
+	w := s.w
+	slow := 1.0
+	if ilm != byTLM {
+		slow = w.nodes[w.hostOf(int(ilm))].slow
+	}
+	return mib.Sample{
+		Cost: time.Duration(w.ReportCost * slow * float64(stu)),
+		Values: []mib.MetricValue{
+			{Metric: s.load, Value: float64(load)},
+			{Metric: s.speed, Value: 100 * w.knownSpeed(node)},
+		},
 	}
 }
 
 // poll has a leaf asked by all that have it in their lists.
 func (s *steered) poll(leaf int32) {
-	if leaf == 0 {
+	if s.w.polls.next == 0 {
 		s.sweep()
 	}
 	for _, ilm := range s.due[leaf] {
-		s.w.begin(leaf, s.w.PollCost, job{kind: jobPoll, worker: uint16(ilm)}, classPoll)
+		s.ask(ilm, leaf)
 	}
 	s.due[leaf] = s.due[leaf][:0]
 }
 
+// ask polls a leaf, which says how many computing jobs it has.
+func (s *steered) ask(ilm, leaf int32) {
+	f := flight{ilm, leaf}
+	a := s.slots[f]
+	a.load = s.w.busyness(leaf)
+	s.slots[f] = a
+	if ilm != byTLM {
+		s.out[ilm]++
+	}
+	s.w.begin(leaf, s.w.PollCost, job{kind: jobPoll, worker: uint16(ilm)}, classPoll)
+}
+
+// arrived takes a leaf's answer to the TLM itself.
+func (s *steered) arrived(leaf int32) {
+	s.concluded(flight{byTLM, leaf})
+	s.w.arriveAtTLM(report{leaf: leaf, role: noRole})
+}
+
 // worked is a report worked off: the sample is in the ILM's tables.
 func (s *steered) worked(r report) {
-	f := flight{r.role, r.leaf}
-	s.lists[r.role].Polled(instant(s.w.now), nodeID(r.leaf), s.slots[f], mib.Sample{Cost: time.Duration(s.w.ReportCost * float64(stu))})
+	s.out[r.role]--
+	s.concluded(flight{r.role, r.leaf})
+}
+
+func (s *steered) concluded(f flight) {
+	a := s.slots[f]
 	delete(s.slots, f)
+	s.listOf(f.ilm).Polled(instant(s.w.now), nodeID(f.leaf), a.slot, s.sample(f.ilm, f.leaf, a.load))
 }

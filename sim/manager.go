@@ -88,6 +88,10 @@ func (w *world) addStation(node int32, workers int) int32 {
 // arriveAtILM lets a leaf's report into the input queue of who asked for it.
 func (w *world) arriveAtILM(a answer) {
 	r := report{entered: w.now, leaf: a.leaf}
+	if a.ilm == byTLM {
+		w.steered.arrived(a.leaf)
+		return
+	}
 	if w.steered != nil {
 		r.role, r.station = a.ilm, w.roles[a.ilm].station
 	} else {

@@ -26,6 +26,8 @@ type Policy struct {
 	// daemons is the name of the daemons' policy that runs where moves are
 	// staged; empty if there is none.
 	daemons string
+	// roam: every leaf may become an ILM, where moves are staged.
+	roam bool
 }
 
 // Policies lists what can be simulated.
@@ -33,7 +35,7 @@ func Policies() []Policy {
 	return []Policy{
 		{Name: "static", About: "nothing ever moves", start: stateless(nothing)},
 		{Name: "paper", About: "the rule of document 001, as the daemons run it", start: paper, daemons: "paper"},
-		{Name: "balance", About: "the daemons' default, by their engine and staged moves", daemons: "balance"},
+		{Name: "balance", About: "the daemons' default, by their engine and staged moves", daemons: "balance", roam: true},
 		{Name: "relocate", About: "an ILM goes where factor times less is going on, told by reports and one probe", start: relocate},
 		{Name: "static-hash", About: "leaves placed by a hash", start: stateless(nothing), place: hashed},
 		{Name: "bounded-hash", About: "consistent hashing, none above 1.1 times the mean", start: stateless(nothing), place: boundedHashed},

@@ -93,7 +93,7 @@ func (w *world) settleAccounts(r *role) {
 // rows is how many nodes an ILM polls.
 func (w *world) rows(ilm int) int {
 	if w.steered != nil {
-		return w.steered.lists[ilm].Len()
+		return w.steered.listOf(int32(ilm)).Len()
 	}
 	return len(w.roles[ilm].nodes)
 }

@@ -128,19 +128,30 @@ const slightMean = 0.02
 
 // ask polls a leaf, unless its last report is still to be worked off.
 func (w *world) ask(node int32) {
-	l, n := &w.leaves[node], &w.nodes[node]
+	l := &w.leaves[node]
 	if l.out {
 		w.rec.skip(w.now, 1)
 		return
 	}
-	sum := n.ncsArea + float64(n.ncs)*(w.now-n.ncsSince)
-	l.says = n.ncs
-	if mean := (sum - l.askedSum) / (w.now - l.asked); mean > slightMean {
-		l.says = max(l.says, int32(math.Ceil(mean)))
-	}
-	l.out, l.asked, l.askedSum = true, w.now, sum
+	l.out = true
+	w.busyness(node)
 	l.askedBy, l.askedAt = l.role, w.roles[l.role].station
 	w.begin(node, w.PollCost, job{kind: jobPoll}, classPoll)
+}
+
+// busyness is what a leaf says of its computing jobs when it is asked: how
+// many there are or, if that is more, were in the mean since it was last asked.
+func (w *world) busyness(node int32) int32 {
+	l, n := &w.leaves[node], &w.nodes[node]
+	if l.asked == w.now { // by two at once
+		return l.says
+	}
+	says, sum := n.ncs, n.ncsArea+float64(n.ncs)*(w.now-n.ncsSince)
+	if mean := (sum - l.askedSum) / (w.now - l.asked); mean > slightMean {
+		says = max(says, int32(math.Ceil(mean)))
+	}
+	l.asked, l.askedSum, l.says = w.now, sum, says
+	return says
 }
 
 // queue puts an event into a lane, whose slot is given.

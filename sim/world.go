@@ -216,7 +216,7 @@ func newWorld(p *scenario.Parameters, policy Policy) *world {
 	w.startAgents()
 	w.startManagers(policy.place)
 	if policy.start == nil || p.Enact == "staged" {
-		w.steer(policy.daemons)
+		w.steer(policy.daemons, policy.roam)
 	} else {
 		w.policy = policy.start(p)
 	}

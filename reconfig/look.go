@@ -1,0 +1,164 @@
+package reconfig
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"simone/mib"
+)
+
+// look is a decision to make an ILM of a machine that is asked first how busy
+// it is: what its last report said may be an interval old, and what another
+// decision saw of it too.
+type look struct {
+	Transformation
+	probe ActionID
+}
+
+// lookAt asks the first of a transformation's machines.
+func (e *Engine) lookAt(t Transformation) {
+	l := &look{Transformation: t, probe: e.action()}
+	l.To = t.Hosts[0].ID
+	e.looks = append(e.looks, l)
+	e.do(Probe{ID: l.probe, Child: l.To})
+}
+
+// looked takes a machine's answer: the transformation begins, unless the
+// machine has become busier than it was thought to be.
+func (e *Engine) looked(ev ChildReported) {
+	t, ok := e.takeLook(ev.Action)
+	if !ok {
+		return
+	}
+	n, known := e.state.Nodes[t.To]
+	if !known || !e.eligible(&n) || ev.Report.Active || ev.Report.Host.Known && ev.Report.Host.Load > t.Hosts[0].Load+noLoad {
+		e.lookOn(t)
+		return
+	}
+	t.Hosts, e.agenda.all = nil, true
+	e.begin(t)
+}
+
+// lookFailed takes that a machine did not answer; it reports whether the
+// action was a look.
+func (e *Engine) lookFailed(id ActionID) bool {
+	t, ok := e.takeLook(id)
+	if ok {
+		e.lookOn(t)
+	}
+	return ok
+}
+
+func (e *Engine) takeLook(id ActionID) (Transformation, bool) {
+	i := slices.IndexFunc(e.looks, func(l *look) bool { return l.probe == id })
+	if i < 0 {
+		return Transformation{}, false
+	}
+	t := e.looks[i].Transformation
+	e.looks = slices.Delete(e.looks, i, i+1)
+	return t, true
+}
+
+// lookOn asks the next machine; if there is none the transformation is
+// dropped, and the nodes that it would have moved go back into the budget.
+func (e *Engine) lookOn(t Transformation) {
+	if t.Hosts = t.Hosts[1:]; len(t.Hosts) > 0 {
+		e.lookAt(t)
+		return
+	}
+	e.credit.nodes += float64(t.moves())
+	e.verdict(t.From, fmt.Sprintf("%v: no machine that was asked is as idle as it said", t.Kind))
+}
+
+// react has the policy decide between two triggers, because an ILM's machine
+// has more to do than it had: what can be known at once need not wait.
+func (e *Engine) react() {
+	e.rose = false
+	p, ok := e.policy.(reactive)
+	if !ok || e.paused() || !e.settings.Automatic || len(e.hosts) == 0 {
+		return
+	}
+	view, _ := e.view()
+	e.admit(p.React(view), &view)
+}
+
+// reactive is a policy that decides between triggers, too.
+type reactive interface {
+	// React decides on what does not wait for the next trigger.
+	React(View) []Transformation
+}
+
+// credit is what the budget of moves per hour has left.
+type credit struct {
+	nodes float64
+	at    Instant // when it was counted; 0: never
+}
+
+const (
+	// pollsPerMove is how many polls there are for each node that a policy
+	// moves, if the settings say nothing: at a poll each 10 s seven moves an
+	// hour for each node.
+	pollsPerMove = 52
+	// savedShare is how much of an hour's budget may be saved up, so that in
+	// no hour more than that is moved beyond the budget.
+	savedShare = 0.1
+	// savedLists is how many of the longest lists may be, at least.
+	savedLists = 2
+)
+
+// movesPerHour is how many nodes a policy may move in an hour.
+func (e *Engine) movesPerHour() float64 {
+	if e.settings.MovesPerHour > 0 {
+		return float64(e.settings.MovesPerHour)
+	}
+	return float64(len(e.ids)) * time.Hour.Seconds() / e.settings.Interval.Seconds() / pollsPerMove
+}
+
+// refill counts what has come into the budget since it was last counted; most
+// is what can be saved up.
+func (e *Engine) refill() (most float64) {
+	perHour, longest := e.movesPerHour(), 0
+	for _, c := range e.line {
+		longest = max(longest, len(e.owned[c.id]))
+	}
+	most = max(savedShare*perHour, savedLists*float64(longest+1))
+	if e.credit.at == 0 {
+		e.credit.nodes = most / 2
+	} else {
+		e.credit.nodes = math.Min(e.credit.nodes+perHour*e.now.Sub(e.credit.at).Hours(), most)
+	}
+	e.credit.at = e.now
+	return most
+}
+
+// limited reports whether the budget of moves per hour holds for the policy:
+// document 001's rule knows none, unless it is given one.
+func (e *Engine) limited() bool {
+	return e.settings.MovesPerHour > 0 || e.policy.Name() == Balance{}.Name()
+}
+
+// moves is how many nodes a transformation moves: one that makes an ILM of a
+// machine brings that node's own row to the manager.
+func (t *Transformation) moves() int {
+	n := len(t.Nodes)
+	if t.Promote {
+		n++
+	}
+	if t.Demote {
+		n++
+	}
+	return n
+}
+
+// asking says which machines are being asked, or are about to become ILMs.
+func (e *Engine) asking() map[mib.NodeID]bool {
+	ids := make(map[mib.NodeID]bool)
+	for _, l := range e.looks {
+		for _, h := range l.Hosts {
+			ids[h.ID] = true
+		}
+	}
+	return ids
+}
