@@ -82,7 +82,7 @@ func TestPartsThatCameAreKept(t *testing.T) {
 		first := mib.Profiles()[0].Metrics[0].OID
 		b.poller.answer = func(r mib.Request) (mib.Response, time.Duration, bool) {
 			switch {
-			case len(r.Vars) > 8:
+			case len(r.Vars) > 9:
 				return mib.Response{Status: mib.TooBig}, time.Millisecond, true
 			case r.Vars[0].Name.Equal(first):
 				return ones(r), time.Millisecond, true
@@ -93,8 +93,8 @@ func TestPartsThatCameAreKept(t *testing.T) {
 		b.promote(t)
 		b.stage(t, row(20, 1))
 		time.Sleep(1050 * time.Millisecond)
-		if s := b.samples(t, 20); len(s) != 1 || len(s[0].Values) != 8 {
-			t.Errorf("samples %+v, want one of eight values", s)
+		if s := b.samples(t, 20); len(s) != 1 || len(s[0].Values) != 9 {
+			t.Errorf("samples %+v, want one of nine values", s)
 		}
 		if c := b.Counts(); c.Failures != 0 {
 			t.Errorf("counts are %+v", c)

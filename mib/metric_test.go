@@ -49,8 +49,8 @@ func TestProfiles(t *testing.T) {
 			}
 		}
 	}
-	if len(registry.Metrics()) != count || count != 19 {
-		t.Errorf("%d metrics in the registry, %d in the profiles, want 19", len(registry.Metrics()), count)
+	if len(registry.Metrics()) != count || count != 21 {
+		t.Errorf("%d metrics in the registry, %d in the profiles, want 21", len(registry.Metrics()), count)
 	}
 	if _, err := ProfileByName("nobody"); err == nil {
 		t.Error("an unknown profile was found")

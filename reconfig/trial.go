@@ -12,10 +12,14 @@ import "simone/mib"
 // trialSlot stands for the slot of such a poll.
 const trialSlot = 0
 
+// newSlots is up to which slot a row is of a node that has just come: all
+// nodes do at once when a tree is begun, and their first slots are soon enough.
+const newSlots = 5
+
 // tryRow has a new row tried. Managers with others below hand their rows on,
 // and prove them by what comes from there.
 func (l *List) tryRow(id mib.NodeID, now Instant) {
-	if e := l.rows[id]; e != nil && !e.Away && l.state.Settings.Levels == 0 && l.keeps(GuardTrial) {
+	if e := l.rows[id]; e != nil && !e.Away && e.Row.Slot > newSlots && l.state.Settings.Levels == 0 && l.keeps(GuardTrial) {
 		if len(l.trials) == 0 {
 			l.trialsAt = now
 		}
