@@ -29,6 +29,7 @@ const (
 // machine, every DefaultPeriod.
 type CollectorOptions struct {
 	Proc   string        // the proc file system; /proc if empty
+	Cgroup string        // the cgroup file systems; /sys/fs/cgroup if empty
 	Disk   string        // a path on the file system of disk_used; / if empty
 	Period time.Duration // DefaultPeriod if 0
 	CPUs   int           // of the machine, for simone_cpu; counted in Proc if 0
@@ -45,6 +46,7 @@ type Collector struct {
 	proc    procfs.FS
 	disks   blockdevice.FS
 	disk    string
+	cgroup  cgroup
 	cpus    int
 	cpuTime func() (time.Duration, error)
 	log     *slog.Logger
@@ -64,6 +66,9 @@ type Collector struct {
 func NewCollector(o CollectorOptions) (*Collector, error) {
 	if o.Proc == "" {
 		o.Proc = procfs.DefaultMountPoint
+	}
+	if o.Cgroup == "" {
+		o.Cgroup = "/sys/fs/cgroup"
 	}
 	if o.Disk == "" {
 		o.Disk = "/"
@@ -94,6 +99,7 @@ func NewCollector(o CollectorOptions) (*Collector, error) {
 		proc:    proc,
 		disks:   disks,
 		disk:    o.Disk,
+		cgroup:  cgroup{root: o.Cgroup, proc: o.Proc},
 		cpus:    o.CPUs,
 		cpuTime: o.CPUTime,
 		log:     o.Logger,

@@ -43,6 +43,7 @@ func (c *Collector) allSources() []source {
 		{"network", c.readNetwork},
 		{"simone cpu", c.readOwnCPU},
 		{"simone memory", c.readOwnMemory},
+		{"contention", c.readContention},
 	}
 }
 

@@ -248,7 +248,7 @@ func TestProbeAsksForLessWhenAnswersAreTooBig(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, _ := agentWithRows(10)
 				a.meddle = func(_ int, r mib.Request) *mib.Response {
-					if len(r.Vars)*max(r.MaxRepetitions, 1) > 15 {
+					if len(r.Vars)*max(r.MaxRepetitions, 1) > 16 {
 						return &mib.Response{Status: mib.TooBig, Received: time.Now()}
 					}
 					return nil

@@ -44,6 +44,14 @@ func summaryObjects() []mib.OID {
 	}
 }
 
+// hostObjects come after them: what the child's machine has to do beside.
+func hostObjects() []mib.OID {
+	return []mib.OID{
+		mib.MetricInstance(0, mib.MetricNumber(mib.ProfileSimone, mib.MetricLoad), 0),
+		mib.MetricInstance(0, mib.MetricNumber(mib.ProfileSimone, mib.MetricSpeed), 0),
+	}
+}
+
 // errChanged says that the list changed while it was read.
 var errChanged = errors.New("the list changed while it was read")
 
@@ -70,7 +78,7 @@ func (d *remoteDelegate) probe(ctx context.Context, a reconfig.Probe) (answer, e
 // report reads once. dues are when the rows' slots are due.
 func (d *remoteDelegate) report(ctx context.Context, a reconfig.Probe) (reconfig.Report, []reconfig.Instant, error) {
 	response, err := d.ask(ctx, mib.Request{
-		Verb: mib.VerbGet, Vars: scalarVars(summaryObjects()...), Timeout: d.probeTimeout,
+		Verb: mib.VerbGet, Vars: append(scalarVars(summaryObjects()...), columnVars(hostObjects())...), Timeout: d.probeTimeout,
 	})
 	if err != nil {
 		return reconfig.Report{}, nil, err
@@ -91,6 +99,14 @@ func (d *remoteDelegate) report(ctx context.Context, a reconfig.Probe) (reconfig
 	}
 	report.Rows = r.rows
 	return report, r.dues, err
+}
+
+func columnVars(cells []mib.OID) []mib.Variable {
+	vars := make([]mib.Variable, len(cells))
+	for i, o := range cells {
+		vars[i] = mib.Variable{Name: o, Value: null}
+	}
+	return vars
 }
 
 func scalarVars(objects ...mib.OID) []mib.Variable {
@@ -162,6 +178,23 @@ func parseIncarnation(b []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(b), nil
 }
 
+// parseHost takes hostObjects; a node that has not measured yet lacks them, and
+// one of another kind has none.
+func parseHost(vars []mib.Variable) (l reconfig.HostLoad) {
+	if len(vars) != len(hostObjects()) {
+		return l
+	}
+	load, err := mib.ParseDecimal(vars[0].Value)
+	if err != nil || load < 0 {
+		return l
+	}
+	l.Known, l.Load = true, load
+	if speed, err := mib.ParseDecimal(vars[1].Value); err == nil && speed > 0 {
+		l.Speed = speed / 100
+	}
+	return l
+}
+
 func parseSummary(response mib.Response) (reconfig.Report, error) {
 	if response.Status != mib.NoError {
 		return reconfig.Report{}, fmt.Errorf("it answered %v at variable %d", response.Status, response.Index)
@@ -183,5 +216,6 @@ func parseSummary(response mib.Response) (reconfig.Report, error) {
 	r.Lease = time.Duration(f.gauge()) * time.Millisecond
 	r.Capacity = int(f.gauge())
 	r.Subtree = fieldOf(&f, mib.ParseDigest)
+	r.Host = parseHost(f.vars)
 	return r, f.err
 }

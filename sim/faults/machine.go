@@ -279,11 +279,18 @@ func (w *World) poll(by *machine, p *reconfig.Poll) {
 	w.after(took, ev)
 }
 
+// load is how many jobs a machine has beside: what heats it.
+func (m *machine) load() float64 { return float64(int(m.temp / 10)) }
+
 // pollAnswered takes an answer, and tells the node whose it is.
 func (w *World) pollAnswered(ev event) {
 	by := ev.m
-	by.list.Polled(by.now(w), ev.node, ev.slot, mib.Sample{RTT: time.Duration(ev.n)})
 	n := w.machines[ev.node]
+	sample := mib.Sample{RTT: time.Duration(ev.n)}
+	if n != nil && n.candidate {
+		sample.Values = []mib.MetricValue{{Metric: w.loadMetric, Value: n.load()}}
+	}
+	by.list.Polled(by.now(w), ev.node, ev.slot, sample)
 	if n == nil || n == by || by.clone {
 		return
 	}

@@ -372,6 +372,7 @@ func (w *World) report(m *machine, ids []mib.NodeID, full bool) reconfig.Report 
 		Fence:   l.Fence(), Active: l.Active(), Windows: 1, Temperature: m.temp, Weighted: m.temp,
 		Utilisation: m.slowness * float64(l.Len()),
 		Digest:      l.Digest(), Log: l.Log().Head(), Full: full,
+		Host: reconfig.HostLoad{Known: true, Load: m.load(), Speed: 1},
 	}
 	if full {
 		ids = make([]mib.NodeID, 0, l.Len())

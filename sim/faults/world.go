@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"simone/mib"
 	"simone/reconfig"
 )
 
@@ -26,6 +27,7 @@ type World struct {
 	net         *rand.Rand // what the network does
 	dice        *rand.Rand // numbers that processes choose, and when they are back
 	machines    []*machine // by place; there is none at 0
+	loadMetric  uint32
 	addresses   map[string]*machine
 	clones      int      // that there have been
 	readdressed int      // how often a machine got another address
@@ -58,7 +60,7 @@ func newWorld(s *Scenario, trace io.Writer) *World {
 	w := &World{
 		scenario: s, now: epoch, net: rand.New(rand.NewPCG(s.Seed, 7)), dice: rand.New(rand.NewPCG(s.Seed, 8)),
 		machines: []*machine{nil}, addresses: make(map[string]*machine), links: newLinks(s.Nodes + 2 + spare), checks: newChecks(), out: trace,
-		slow: s.SlowPolls,
+		slow: s.SlowPolls, loadMetric: mib.MetricNumber(mib.ProfileSimone, mib.MetricLoad),
 	}
 	w.reach()
 	for i := range s.Nodes + 1 {
