@@ -23,6 +23,7 @@ var layers = []layer{
 	{name: "mib/internal/smi"},
 	{name: "mib/internal/genobjects", below: "mib/internal/smi"},
 	{name: "mib"},
+	{name: "profile", below: "mib"},
 	{name: "temperature", library: "github.com/expr-lang/expr"},
 	{name: "reconfig", below: "mib"},
 	{name: "sim/heap"},
