@@ -16,10 +16,10 @@ const (
 	AutoName = "auto"
 )
 
-// SysUpTime and SysObjectID are instances of SNMPv2-MIB.
+// Instances of SNMPv2-MIB. SysObjectID is what auto chooses by.
 var (
 	sysUpTime   = mib.OID{1, 3, 6, 1, 2, 1, 1, 3, 0}
-	sysObjectID = mib.OID{1, 3, 6, 1, 2, 1, 1, 2, 0}
+	SysObjectID = mib.OID{1, 3, 6, 1, 2, 1, 1, 2, 0}
 )
 
 // BuiltIn gives the profiles that every node holds.

@@ -33,6 +33,7 @@ var layers = []layer{
 	{name: "sim/faults", below: "mib reconfig sim/heap"},
 	{name: "internal/trace", below: "mib"},
 	{name: "internal/snmp/usm"},
+	{name: "internal/modules", below: "mib", library: "github.com/sleepinggenius2/gosmi"},
 	{name: "internal/config", below: "mib sim/scenario temperature internal/snmp/usm", library: "github.com/goccy/go-yaml"},
 	{name: "internal/snmp", below: "mib internal/snmp/usm", library: "github.com/gosnmp/gosnmp golang.org/x/sys"},
 	{name: "internal/device", below: "mib internal/snmp"},
