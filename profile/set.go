@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"simone/mib"
 )
@@ -53,13 +54,15 @@ func NewSet(others []*Profile, choices []Choice) (*Set, error) {
 }
 
 // BuiltInSet has the built-in profiles alone.
-func BuiltInSet() *Set {
+func BuiltInSet() *Set { return builtIn() }
+
+var builtIn = sync.OnceValue(func() *Set {
 	s, err := NewSet(nil, nil)
 	if err != nil {
 		panic(err) // a test sees to it
 	}
 	return s
-}
+})
 
 // Reserved reports whether a profile must not be called so.
 func Reserved(name string) bool {

@@ -42,16 +42,28 @@ type decoder struct {
 	file     string
 	root     reflect.Type
 	problems Problems
+	lenient  bool               // unknown keys are no problem
+	unknown  []Problem          // keys that are none; only place and key are set
 	at       map[string]Problem // where the values stand, by key; only the place is set
 }
 
 // decode reads YAML (or JSON, which is a subset) over what is in v, a pointer.
 func decode(file string, data []byte, v any) *decoder {
-	d := &decoder{file: file, root: reflect.TypeOf(v).Elem(), at: make(map[string]Problem)}
+	d := newDecoder(file, v)
+	d.read(data, v)
+	return d
+}
+
+func newDecoder(file string, v any) *decoder {
+	return &decoder{file: file, root: reflect.TypeOf(v).Elem(), at: make(map[string]Problem)}
+}
+
+// read is decode, once.
+func (d *decoder) read(data []byte, v any) {
 	tree, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		d.syntax(err)
-		return d
+		return
 	}
 	bodies := slices.DeleteFunc(tree.Docs, func(doc *ast.DocumentNode) bool { return doc.Body == nil })
 	switch len(bodies) {
@@ -61,7 +73,6 @@ func decode(file string, data []byte, v any) *decoder {
 	default:
 		d.fail(bodies[1].Body, "", "a second document begins here; keep everything in one")
 	}
-	return d
 }
 
 // syntax notes a parser's error: its message and place, but not its excerpt
@@ -97,6 +108,10 @@ func (d *decoder) place(n ast.Node) Problem {
 // its key or, for one that is not in the file, of the nearest key around it.
 func (d *decoder) placed(ps Problems) {
 	for _, p := range ps {
+		if p.File != "" { // it is in another file
+			d.problems = append(d.problems, p)
+			continue
+		}
 		place := Problem{File: d.file}
 		for key := p.Key; key != ""; key = key[:max(strings.LastIndexAny(key, ".["), 0)] {
 			if at, ok := d.at[key]; ok {
@@ -186,6 +201,12 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, key string) {
 			continue
 		}
 		i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
+		if i < 0 && d.lenient {
+			p := d.place(e.Key)
+			p.Key = join(key, name)
+			d.unknown = append(d.unknown, p)
+			continue
+		}
 		if i < 0 {
 			d.fail(e.Key, join(key, name), "there is no such key; %s", d.remedy(name, key, fields))
 			continue

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"simone/mib"
+	"simone/profile"
 )
 
 // Kinds of inventory entries.
@@ -28,8 +29,8 @@ type Inventory struct {
 	Address string `yaml:"address"`
 	// Kind is node or device; node if not given.
 	Kind string `yaml:"kind"`
-	// Profile is what to read of it; simone for nodes and system for devices if
-	// empty.
+	// Profile is what to read of it: a profile, several with commas between, or
+	// auto, by its sysObjectID; simone for nodes and auto for devices if empty.
 	Profile string `yaml:"profile"`
 	// Credential is how to ask it; the first one held if empty.
 	Credential string `yaml:"credential"`
@@ -53,18 +54,18 @@ func (n *Inventory) ProfileName() string {
 	case n.Profile != "":
 		return n.Profile
 	case n.Kind == KindDevice:
-		return mib.ProfileSystem
+		return profile.AutoName
 	}
 	return mib.ProfileSimone
 }
 
 // CheckInventory says, as Problems with keys like [2].address, what is wrong
 // with entries from elsewhere (LoadFileSD) for this TLM: names and addresses
-// given twice, credentials that it does not hold.
+// given twice, credentials and profiles that it does not hold.
 func (t *TLM) CheckInventory(nodes []Inventory) error { return t.inventoryProblems(nodes).err() }
 
 func (t *TLM) inventoryProblems(nodes []Inventory) Problems {
-	ps := inventoryProblems(nodes)
+	ps := append(inventoryProblems(nodes), t.profileProblems(nodes)...)
 	for i, n := range nodes {
 		checkHeld(&ps, fmt.Sprintf("[%d].credential", i), n.Credential, t.Credentials)
 	}
@@ -91,9 +92,6 @@ func inventoryProblems(nodes []Inventory) (ps Problems) {
 		checkChoice(&one, "kind", n.Kind, KindNode, KindDevice)
 		if n.Kind == KindDevice && n.Candidate {
 			one.add("candidate", "a device cannot become an ILM; write false, or kind: node if simoned runs there")
-		}
-		if _, err := mib.ProfileByName(n.ProfileName()); err != nil {
-			one.add("profile", "%v", err)
 		}
 		if err := checkWord(n.Zone); err != nil {
 			one.add("zone", "%v", err)
@@ -132,7 +130,7 @@ const (
 // all targets of the group and mean what the fields of Inventory do;
 // __simone_name names the only target of a group, others are named after
 // their address. The error is Problems with file and line. Whether the
-// credentials are held is TLM.CheckInventory's to say.
+// credentials and profiles are held is TLM.CheckInventory's to say.
 func LoadFileSD(path string) ([]Inventory, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

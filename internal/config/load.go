@@ -170,6 +170,9 @@ func (n *Node) finish(dir string, mode fs.FileMode) (ps Problems) {
 		}
 		n.Name = name
 	}
+	held, warnings, wrong := n.Profiles.load(dir)
+	n.held, n.Warnings = held, append(n.Warnings, warnings...)
+	ps.under("profiles", wrong)
 	inline := false
 	for i := range n.Credentials {
 		c := &n.Credentials[i]

@@ -160,7 +160,7 @@ nodes:
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
-	if a, b := c.Nodes[0].ProfileName(), c.Nodes[1].ProfileName(); a != "system" || b != "simone" {
+	if a, b := c.Nodes[0].ProfileName(), c.Nodes[1].ProfileName(); a != "auto" || b != "simone" {
 		t.Errorf("profiles %q and %q", a, b)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"simone/mib"
+	"simone/profile"
 	"simone/temperature"
 )
 
@@ -82,8 +83,14 @@ type Node struct {
 	// Log is what the process logs, to standard error.
 	Log Log `yaml:"log"`
 
+	// Profiles are what the node can read of others, beside the built-in
+	// profiles. The files are read again on SIGHUP.
+	Profiles Profiles `yaml:"profiles" reload:"now"`
+
 	// Warnings is what Load found doubtful but not wrong.
 	Warnings []string `yaml:"-"`
+
+	held *profile.Set // nil: the built-in ones
 }
 
 // Announce is whom a node tells by inform that it joined.

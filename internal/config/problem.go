@@ -51,7 +51,9 @@ func (ps *Problems) add(key, format string, args ...any) {
 // under puts the problems of a part of the configuration below its key.
 func (ps *Problems) under(key string, part Problems) {
 	for _, p := range part {
-		p.Key = join(key, p.Key)
+		if p.File == "" { // of another file it names the keys there
+			p.Key = join(key, p.Key)
+		}
 		*ps = append(*ps, p)
 	}
 }

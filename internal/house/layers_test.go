@@ -34,7 +34,7 @@ var layers = []layer{
 	{name: "internal/trace", below: "mib"},
 	{name: "internal/snmp/usm"},
 	{name: "internal/modules", below: "mib", library: "github.com/sleepinggenius2/gosmi"},
-	{name: "internal/config", below: "mib sim/scenario temperature internal/snmp/usm", library: "github.com/goccy/go-yaml"},
+	{name: "internal/config", below: "mib profile sim/scenario temperature internal/snmp/usm internal/modules", library: "github.com/goccy/go-yaml"},
 	{name: "internal/snmp", below: "mib internal/snmp/usm", library: "github.com/gosnmp/gosnmp golang.org/x/sys"},
 	{name: "internal/device", below: "mib internal/snmp"},
 	{name: "internal/pollbench", below: "mib internal/snmp internal/snmp/usm internal/device", library: "github.com/gosnmp/gosnmp"},
