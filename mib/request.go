@@ -69,3 +69,23 @@ type Asker interface {
 
 // ErrTimeout says that no attempt was answered in time.
 var ErrTimeout = errors.New("no answer")
+
+// Walk is subtrees that are read side by side, prepared by a poller to read
+// them of many agents again and again.
+type Walk interface {
+	// Ask reads the subtrees of the agent at an address, as soon as that is
+	// kind, and returns at once. walker is told what comes, never by Ask itself.
+	Ask(to netip.AddrPort, walker Walker)
+}
+
+// Walker is told what a Walk brings, from a goroutine of the poller: it must
+// not block.
+type Walker interface {
+	// Walked is called with each answer; of its variables those of the subtrees
+	// are left. r and all it points to are valid until Walked returns. It
+	// reports whether to go on.
+	Walked(to netip.AddrPort, r *Response) bool
+	// Ended is called once, when the subtrees end or nothing more can be read;
+	// err says what was not read. What was read before has been passed on.
+	Ended(to netip.AddrPort, err error)
+}

@@ -26,6 +26,7 @@ type walk struct {
 type column struct {
 	root mib.OID
 	last mib.OID // the name read last; the root at first
+	name mib.OID // room for last, where that cannot stay where it was read
 	over bool
 }
 

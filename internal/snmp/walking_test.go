@@ -1,8 +1,11 @@
 package snmp
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -108,44 +111,122 @@ func TestWalkColumns(t *testing.T) {
 		{name: "SilentWhenMuch", columns: 1, rows: 60, spoil: func(_ int, m, _ *Message) bool { return m.MaxRepetitions <= 12 }},
 		{name: "SilentInTheMiddle", columns: 1, rows: 60, err: mib.ErrTimeout, read: 10, spoil: func(n int, m, _ *Message) bool { return n == 1 }},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var requests atomic.Int64
-			a := bulkAgent(t, table(tt.columns, tt.rows), func(n int, m, r *Message) bool {
-				requests.Store(int64(n))
-				return tt.spoil == nil || tt.spoil(n, m, r)
-			})
-			p, stop := startPoller(t)
-			if tt.credential == "" {
-				tt.credential = "public"
-			}
-			got := make([][]mib.OID, tt.columns)
-			read := uint32(0)
-			err := p.WalkColumns(t.Context(), mib.Request{Address: a.Addr(), Credential: tt.credential, Timeout: 200 * time.Millisecond}, columnsOf(tt.columns),
-				func(column int, v mib.Variable) error {
-					if !v.Value.IsException() {
-						got[column] = append(got[column], v.Name)
-						read++
-					}
-					return nil
+		for how, walk := range walks {
+			t.Run(tt.name+how, func(t *testing.T) {
+				var requests atomic.Int64
+				a := bulkAgent(t, table(tt.columns, tt.rows), func(n int, m, r *Message) bool {
+					requests.Store(int64(n))
+					return tt.spoil == nil || tt.spoil(n, m, r)
 				})
-			stop()
-			if !errors.Is(err, tt.err) {
-				t.Errorf("error %v, not %v", err, tt.err)
-			}
-			if want := tt.read; tt.err != ErrAnswer && read != want && (want != 0 || read != tt.columns*tt.rows) {
-				t.Errorf("%d variables", read)
-			}
-			for c, names := range got {
-				for i, name := range names {
-					if want := fmt.Sprintf(".1.3.6.1.4.1.9.%d.%d", c+1, i+1); name.String() != want {
-						t.Fatalf("column %d, row %d is %v", c, i, name)
+				p, stop := startPoller(t)
+				if tt.credential == "" {
+					tt.credential = "public"
+				}
+				got := make([][]mib.OID, tt.columns)
+				read := uint32(0)
+				err := walk(p, mib.Request{Address: a.Addr(), Credential: tt.credential, Timeout: 200 * time.Millisecond}, columnsOf(tt.columns),
+					func(column int, v mib.Variable) error {
+						if !v.Value.IsException() {
+							got[column] = append(got[column], v.Name)
+							read++
+						}
+						return nil
+					})
+				stop()
+				if !errors.Is(err, tt.err) {
+					t.Errorf("error %v, not %v", err, tt.err)
+				}
+				if want := tt.read; tt.err != ErrAnswer && read != want && (want != 0 || read != tt.columns*tt.rows) {
+					t.Errorf("%d variables", read)
+				}
+				for c, names := range got {
+					for i, name := range names {
+						if want := fmt.Sprintf(".1.3.6.1.4.1.9.%d.%d", c+1, i+1); name.String() != want {
+							t.Fatalf("column %d, row %d is %v", c, i, name)
+						}
 					}
 				}
-			}
-			if n := requests.Load(); tt.requests > 0 && n > tt.requests {
-				t.Errorf("%d requests, more than %d", n, tt.requests)
-			}
-		})
+				if n := requests.Load(); tt.requests > 0 && n > tt.requests {
+					t.Errorf("%d requests, more than %d", n, tt.requests)
+				}
+			})
+		}
+	}
+}
+
+// walks are the ways to read columns: waiting for each answer, and by queries.
+var walks = map[string]func(*Poller, mib.Request, []mib.OID, func(int, mib.Variable) error) error{
+	"Waiting": func(p *Poller, base mib.Request, roots []mib.OID, fn func(int, mib.Variable) error) error {
+		return p.WalkColumns(context.Background(), base, roots, fn)
+	},
+	"Asking": func(p *Poller, base mib.Request, roots []mib.OID, fn func(int, mib.Variable) error) error {
+		w, err := p.PrepareWalk(base, roots)
+		if err != nil {
+			return err
+		}
+		by := &walker{roots: roots, fn: fn, ended: make(chan error, 1)}
+		w.Ask(base.Address, by)
+		return <-by.ended
+	},
+}
+
+// walker passes what is read on.
+type walker struct {
+	roots []mib.OID
+	fn    func(int, mib.Variable) error
+	most  int // answers; 0: any number
+	ended chan error
+}
+
+func (r *walker) Walked(_ netip.AddrPort, resp *mib.Response) bool {
+	for _, v := range resp.Vars {
+		i := slices.IndexFunc(r.roots, v.Name.HasPrefix)
+		v.Name = slices.Clone(v.Name) // it is not theirs for longer
+		if r.fn(i, v) != nil {
+			return false
+		}
+	}
+	r.most--
+	return r.most != 0
+}
+
+func (r *walker) Ended(_ netip.AddrPort, err error) { r.ended <- err }
+
+// Who wants no more is left alone, and what has been learnt is known to the
+// next walk, which may be of another agent.
+func TestPreparedWalkIsCutAndUsedAgain(t *testing.T) {
+	list := table(2, 100)
+	a, b := bulkAgent(t, list, nil), bulkAgent(t, list, nil)
+	p, stop := startPoller(t)
+	defer stop()
+	roots := columnsOf(2)
+	w, err := p.PrepareWalk(mib.Request{Credential: "public", Timeout: patience}, roots)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, at := range []*fakeAgent{a, b, a} {
+		n := 0
+		r := &walker{roots: roots, fn: func(int, mib.Variable) error { n++; return nil }, ended: make(chan error, 1)}
+		if i == 0 {
+			r.most = 2
+		}
+		w.Ask(at.Addr(), r)
+		err := <-r.ended
+		if cut := i == 0; errors.Is(err, ErrCut) != cut || !cut && (err != nil || n != len(list)) {
+			t.Errorf("walk %d: %d of %d variables: %v", i, n, len(list), err)
+		}
+	}
+	if _, err := p.PrepareWalk(mib.Request{}, nil); err == nil {
+		t.Error("a walk of nothing")
+	}
+	w, err = p.PrepareWalk(mib.Request{Credential: "nobody"}, roots)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &walker{roots: roots, ended: make(chan error, 1)}
+	w.Ask(a.Addr(), r)
+	if err := <-r.ended; err == nil {
+		t.Error("a walk with a credential that nobody has")
 	}
 }
 
