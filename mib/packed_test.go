@@ -5,9 +5,13 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 func exampleApply() Apply {
@@ -45,6 +49,7 @@ func TestPackedRoundTrips(t *testing.T) {
 	t.Run("Sample", func(t *testing.T) {
 		want := exampleSample()
 		got, err := ParseSample(want.Append(nil))
+		slices.SortFunc(want.Values, compareValues)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v, %v, want %+v", got, err, want)
 		}
@@ -314,4 +319,58 @@ func FuzzParseSample(f *testing.F) {
 			t.Fatalf("%x gives %+v and that %+v, %v", b, s, again, err)
 		}
 	})
+}
+
+// What was read of tables comes back in order of metric and instance, and takes
+// few octets; rates have seven digits.
+func TestSampleOfTables(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rate := rapid.Custom(func(t *rapid.T) float64 {
+			switch rapid.IntRange(0, 3).Draw(t, "kind") {
+			case 0:
+				return float64(rapid.Int64Range(-1<<52, 1<<52).Draw(t, "whole"))
+			case 1:
+				return rapid.Float64().Draw(t, "any")
+			}
+			f, _ := strconv.ParseFloat(strconv.FormatFloat(rapid.Float64Range(0, 1e9).Draw(t, "rate"), 'g', 7, 64), 64)
+			return f
+		})
+		s := Sample{RTT: time.Millisecond, Values: rapid.SliceOf(rapid.Custom(func(t *rapid.T) MetricValue {
+			return MetricValue{Metric: rapid.Uint32Range(0, 5).Draw(t, "metric"), Instance: rapid.Uint32().Draw(t, "instance"), Value: rate.Draw(t, "value")}
+		})).Draw(t, "values")}
+		got, err := ParseSample(s.Append(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(s.Values, func(v MetricValue) bool { return v.Instance != 0 }) {
+			slices.SortStableFunc(s.Values, compareValues)
+		}
+		if got.RTT != s.RTT || !slices.Equal(got.Values, s.Values) {
+			t.Fatalf("%+v\nis not\n%+v", got.Values, s.Values)
+		}
+	})
+	var ports Sample
+	for metric := range uint32(12) {
+		for port := range uint32(48) {
+			ports.Values = append(ports.Values, MetricValue{Metric: 1<<30 + metric, Instance: port + 1, Value: 123456.7 + float64(port)})
+		}
+	}
+	if n := len(ports.Append(nil)); n > 7*len(ports.Values) {
+		t.Errorf("%d values take %d octets", len(ports.Values), n)
+	}
+}
+
+// A sample of a device with more than fits a record is cut, and can be read.
+func TestSampleThatIsTooLarge(t *testing.T) {
+	var s Sample
+	for metric := range uint32(4) {
+		for row := range uint32(5000) {
+			s.Values = append(s.Values, MetricValue{Metric: metric, Instance: row + 1, Value: 0.1234567})
+		}
+	}
+	b := s.Append(nil)
+	got, err := ParseSample(b)
+	if err != nil || len(b) > MaxSample || len(b) < MaxSample-100 || len(got.Values) != s.Packed() || !slices.Equal(got.Values, s.Values[:len(got.Values)]) {
+		t.Errorf("%d octets, %d values, %d packed: %v", len(b), len(got.Values), s.Packed(), err)
+	}
 }

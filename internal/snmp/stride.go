@@ -14,7 +14,6 @@ type preparedWalk struct {
 	poller *Poller
 	base   mib.Request
 	roots  []mib.OID
-	v1     bool
 	// first are the queries that begin it, by repetitions. The poller's mu
 	// guards them.
 	first map[int]*Query
