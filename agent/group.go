@@ -18,7 +18,7 @@ func (n *Node) Register(t *mib.Tree) error {
 	if err != nil {
 		return fmt.Errorf("register node %s: %w", n.options.Name, err)
 	}
-	registry, err := mib.NewTable(mib.SimoneMetricRegistryEntry, mib.RegistryRows(n.options.Registry))
+	registry, err := mib.NewTable(mib.SimoneMetricRegistryEntry, registryRows{n})
 	if err != nil {
 		return fmt.Errorf("register node %s: %w", n.options.Name, err)
 	}

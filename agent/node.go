@@ -29,10 +29,6 @@ type NodeOptions struct {
 	// caller runs it.
 	Collector *Collector
 
-	// Registry is what the metrics' numbers mean; that of the built-in
-	// profiles if nil.
-	Registry *mib.Registry
-
 	// OnPlace is called, if not nil, after the node's place changed by SET.
 	// It must not block.
 	OnPlace func(Place)
@@ -60,6 +56,7 @@ type Node struct {
 	metrics metricRows
 	role    atomic.Int32
 	holds   atomic.Pointer[string] // simoneNodeCapabilities
+	numbers atomic.Pointer[mib.Registry]
 
 	mu    sync.Mutex // guards changes of place; held while one is written to disk
 	place atomic.Pointer[Place]
@@ -80,12 +77,9 @@ func OpenNode(o NodeOptions) (*Node, error) {
 	if o.Start.IsZero() {
 		o.Start = time.Now()
 	}
-	if o.Registry == nil {
-		r, err := mib.NewRegistry(mib.Profiles()...)
-		if err != nil {
-			return nil, fmt.Errorf("open node %s: %w", o.Name, err)
-		}
-		o.Registry = r
+	registry, err := mib.NewRegistry(mib.Profiles()...)
+	if err != nil {
+		return nil, fmt.Errorf("open node %s: %w", o.Name, err)
 	}
 	st, err := openState(o.StateDir)
 	if err != nil {
@@ -104,6 +98,7 @@ func OpenNode(o NodeOptions) (*Node, error) {
 	n.metrics.collector = o.Collector
 	n.role.Store(int32(o.Role))
 	n.holds.Store(new(string))
+	n.numbers.Store(registry)
 	return n, nil
 }
 
@@ -172,6 +167,23 @@ func (n *Node) Identity() Identity {
 func (n *Node) Intrusion() float64 {
 	i, _ := n.options.Collector.Snapshot().Value("simone_cpu")
 	return i
+}
+
+// SetRegistry says what the metrics' numbers mean; without it those of the
+// profiles simone and system are known.
+func (n *Node) SetRegistry(r *mib.Registry) { n.numbers.Store(r) }
+
+// registryRows is simoneMetricRegistryTable.
+type registryRows struct{ n *Node }
+
+// Next implements mib.Rows.
+func (t registryRows) Next(index mib.OID) (mib.OID, bool) {
+	return mib.RegistryRows(t.n.numbers.Load()).Next(index)
+}
+
+// Value implements mib.Rows.
+func (t registryRows) Value(column uint32, index mib.OID) mib.Value {
+	return mib.RegistryRows(t.n.numbers.Load()).Value(column, index)
 }
 
 // maxCapabilities is the size of simoneNodeCapabilities.

@@ -19,6 +19,7 @@ import (
 	"simone/ilm"
 	"simone/manager"
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 )
 
@@ -92,6 +93,11 @@ func (w *wire) Do(ctx context.Context, r mib.Request) mib.Response {
 
 // Prepare implements manager.Poller.
 func (w *wire) Prepare(r mib.Request) (mib.Query, error) { return query{w, r}, nil }
+
+// PrepareWalk implements manager.Poller: no tables are read here.
+func (*wire) PrepareWalk(mib.Request, []mib.OID) (mib.Walk, error) {
+	return nil, errors.ErrUnsupported
+}
 
 // Together implements manager.Poller.
 func (w *wire) Together(f func()) { f() }
@@ -315,10 +321,7 @@ func (x *tree) must(err error) {
 func (x *tree) config(d manager.ListStore) manager.Config {
 	return manager.Config{
 		Store: d, Poller: x.wire, Clock: x.clock, Trigger: time.Second, Interval: time.Second,
-		Profiles: func(name string) (mib.Profile, bool) {
-			p, err := mib.ProfileByName(name)
-			return p, err == nil
-		},
+		Profiles:        profile.BuiltInSet,
 		HoldsCredential: func(name string) bool { return name == "demo" },
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"simone/internal/snmp"
 	"simone/manager"
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 )
 
@@ -131,10 +132,7 @@ func (f *fleet) node(name string, top *responder.Responder) (*ilm.Manager, netip
 		Node: node,
 		Host: manager.Config{
 			Store: memory{}, Poller: poller, Clock: manager.NewClock(),
-			Profiles: func(name string) (mib.Profile, bool) {
-				p, err := mib.ProfileByName(name)
-				return p, err == nil
-			},
+			Profiles:        profile.BuiltInSet,
 			HoldsCredential: func(name string) bool { _, ok := f.keys.Lookup(name); return ok },
 		},
 		Notifier: notifier{snmp.NewNotifier(poller, time.Now()), snmp.Target{Address: top.Addr(), Credential: "demo"}},

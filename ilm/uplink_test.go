@@ -11,6 +11,7 @@ import (
 	"simone/agent"
 	"simone/manager"
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 )
 
@@ -24,8 +25,13 @@ func (noStore) ApplyList(_ *reconfig.ListChange) error { return nil }
 type noPoller struct{}
 
 func (noPoller) Prepare(mib.Request) (mib.Query, error) { panic("nothing was to be polled") }
-func (noPoller) Together(func())                        { panic("nothing was to be polled") }
-func (noPoller) Start(mib.Request, func(mib.Response))  { panic("nothing was to be polled") }
+
+// PrepareWalk implements manager.Poller: no tables are read here.
+func (noPoller) PrepareWalk(mib.Request, []mib.OID) (mib.Walk, error) {
+	return nil, errors.ErrUnsupported
+}
+func (noPoller) Together(func())                       { panic("nothing was to be polled") }
+func (noPoller) Start(mib.Request, func(mib.Response)) { panic("nothing was to be polled") }
 func (noPoller) Do(context.Context, mib.Request) mib.Response {
 	panic("nothing was to be polled")
 }
@@ -90,7 +96,7 @@ func newManager(t *testing.T, n Notifier) *Manager {
 		Node: newNode(t, "lonely"), Notifier: n,
 		Host: manager.Config{
 			Store: noStore{}, Poller: noPoller{}, Clock: manager.NewClock(),
-			Profiles:        func(string) (mib.Profile, bool) { return mib.Profile{}, false },
+			Profiles:        profile.BuiltInSet,
 			HoldsCredential: func(string) bool { return false },
 		},
 	})

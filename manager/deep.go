@@ -159,6 +159,7 @@ func (u upward) Take(now reconfig.Instant, a reconfig.Action) {
 // relayed keeps the values that managers below have polled for the metric and
 // aggregate tables. h.mu is held.
 func (h *Host) relayed(now reconfig.Instant, r reconfig.Relay) {
+	h.refresh()
 	for i := range r.Records {
 		rec := &r.Records[i]
 		if _, own := h.nodes[rec.Node]; !own || rec.Kind != mib.RecordSample {

@@ -174,6 +174,11 @@ func (n *fakeNetwork) Start(r mib.Request, done func(mib.Response)) {
 // Prepare implements Poller.
 func (n *fakeNetwork) Prepare(r mib.Request) (mib.Query, error) { return query{n, r}, nil }
 
+// PrepareWalk implements manager.Poller: no tables are read here.
+func (*fakeNetwork) PrepareWalk(mib.Request, []mib.OID) (mib.Walk, error) {
+	return nil, errors.ErrUnsupported
+}
+
 // Together implements Poller.
 func (n *fakeNetwork) Together(f func()) { f() }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 )
 
@@ -204,10 +205,7 @@ func newBench(t *testing.T, change func(*Config)) *bench {
 	}
 	cfg := Config{
 		Node: b.node, Store: b.store, Poller: b.poller, Clock: NewClock(),
-		Profiles: func(name string) (mib.Profile, bool) {
-			p, err := mib.ProfileByName(name)
-			return p, err == nil
-		},
+		Profiles:        profile.BuiltInSet,
 		HoldsCredential: func(name string) bool { return name == "demo" },
 		Credential:      "demo",
 		Incarnation:     77,
@@ -312,3 +310,32 @@ func (b *bench) read(t *testing.T, object mib.OID) mib.Value {
 
 // sleepWindow waits until a trigger window that begins now has ended.
 func (b *bench) sleepWindow() { time.Sleep(1100 * time.Millisecond) }
+
+// PrepareWalk implements Poller.
+func (p *fakePoller) PrepareWalk(r mib.Request, roots []mib.OID) (mib.Walk, error) {
+	return walk{p, r, roots}, nil
+}
+
+// walk is a mib.Walk of one GETBULK.
+type walk struct {
+	by      Poller
+	request mib.Request
+	roots   []mib.OID
+}
+
+// Ask implements mib.Walk.
+func (w walk) Ask(to netip.AddrPort, walker mib.Walker) {
+	r := w.request
+	r.Address, r.Verb, r.MaxRepetitions = to, mib.VerbGetBulk, 10
+	for _, root := range w.roots {
+		r.Vars = append(r.Vars, mib.Variable{Name: root})
+	}
+	left := time.Now()
+	w.by.Start(r, func(a mib.Response) {
+		if a.Err == nil {
+			a.Left, a.Attempts = left, 1
+			walker.Walked(to, &a)
+		}
+		walker.Ended(to, a.Err)
+	})
+}

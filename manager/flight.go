@@ -2,9 +2,11 @@ package manager
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 )
 
@@ -17,19 +19,24 @@ type flight struct {
 	planned  reconfig.Instant
 	to       netip.AddrPort
 	question *question
-	asked    stretch // the part of the question that is on its way
-	most     int     // variables that the node is asked for at a time; 0: all
+	asked    stretch // the part of the question's scalars that is on its way
+	most     int     // variables that the node is asked for at a time; 0: as many as usual
 
 	// What has come so far:
-	values  []mib.MetricValue
-	some    bool          // of what was asked for is there
-	left    time.Time     // when the first datagram left
-	rtt     time.Duration // of the first answer
-	arrived time.Time     // of the last one, by the monotonic clock
-	cost    time.Duration // CPU time
+	reading profile.Reading
+	values  []mib.MetricValue // once it is concluded
+	some    bool              // of what was asked for is there
+	walking bool              // the tables are being read
+	left    time.Time         // when the first datagram left
+	rtt     time.Duration     // of the first answer
+	arrived time.Time         // of the last one, by the monotonic clock
+	cost    time.Duration     // CPU time
 }
 
-var _ mib.Asker = (*flight)(nil)
+var (
+	_ mib.Asker  = (*flight)(nil)
+	_ mib.Walker = (*flight)(nil)
+)
 
 // take gives a flight for a poll. h.mu is held, as by what follows.
 func (h *Host) take(p reconfig.Poll) *flight {
@@ -39,7 +46,7 @@ func (h *Host) take(p reconfig.Poll) *flight {
 	last := len(h.landed) - 1
 	f := h.landed[last]
 	h.landed = h.landed[:last]
-	*f = flight{host: h, poll: p, values: f.values[:0], cost: h.sending}
+	*f = flight{host: h, poll: p, reading: f.reading, cost: h.sending}
 	return f
 }
 
@@ -66,10 +73,28 @@ func (f *flight) Answered(to netip.AddrPort, r *mib.Response) {
 		h.shedder.waited(late)
 	}
 	next := f.answered(r)
+	walking := f.walking
 	h.mu.Unlock()
-	if next != nil {
+	switch {
+	case next != nil:
 		next.Ask(to, f)
+	case walking:
+		f.question.walk.Ask(to, f)
 	}
+}
+
+// begin gives what is to be asked first; without a query there are only tables.
+func (f *flight) begin(state *rowState) (mib.Query, error) {
+	q, err := f.host.ask(&f.poll.Row, state, f.poll.Slot, f.poll.Failing)
+	if err != nil {
+		return nil, err
+	}
+	f.question = q
+	if !q.identify {
+		q.plan.Read(&f.reading, q.groups)
+	}
+	f.asked = q.stretch(0, f.most)
+	return q.query(f.asked)
 }
 
 // answered takes an answer and gives what is to be asked next, if anything.
@@ -86,8 +111,16 @@ func (f *flight) answered(r *mib.Response) (next mib.Query) {
 		}
 		h.log.Debug("answer would be too big: asking for less at a time", "node", node, "variables", f.most)
 		return f.next(f.asked.from)
+	case r.Status == mib.NoSuchName && asked > 1: // SNMPv1: for one that is not there nothing is given
+		f.most = asked / 2
+		return f.next(f.asked.from)
+	case r.Status == mib.NoSuchName && f.asked.until < len(f.question.vars):
+		return f.next(f.asked.until)
+	case r.Status == mib.NoSuchName && f.some:
 	case r.Status != mib.NoError:
 		h.log.Debug("poll refused", "node", node, "status", r.Status, "index", r.Index)
+	case f.question.identify:
+		return f.identified(r)
 	default:
 		f.took(r)
 		if f.asked.until < len(f.question.vars) {
@@ -97,7 +130,45 @@ func (f *flight) answered(r *mib.Response) (next mib.Query) {
 			h.log.Debug("poll answered with none of the objects asked for", "node", node)
 		}
 	}
-	// What came before something went wrong is kept.
+	if f.question.walk != nil && f.some && r.Err == nil {
+		f.walking = true
+		return nil
+	}
+	f.over()
+	return nil
+}
+
+// identified takes what a device is, and asks what suits it.
+func (f *flight) identified(r *mib.Response) mib.Query {
+	h := f.host
+	node := f.poll.Row.Node
+	state, have := h.nodes[node]
+	if !have {
+		h.land(f)
+		return nil
+	}
+	var id mib.OID
+	if len(r.Vars) == 1 && r.Vars[0].Value.Type == mib.TypeObjectID {
+		id = r.Vars[0].Value.OID
+	}
+	var refs []string
+	for _, p := range h.held.Choose(id) {
+		refs = append(refs, p.Ref())
+	}
+	state.profiles = strings.Join(refs, ",")
+	h.log.Info("profiles chosen", "node", node, "name", f.poll.Row.Name, "sysObjectID", id, "profiles", state.profiles)
+	q, err := f.begin(state)
+	if err != nil {
+		h.log.Warn("row cannot be polled", "node", node, "profile", state.profiles, "err", err)
+		h.failed(h.cfg.Clock.Now(), f.poll)
+		h.land(f)
+	}
+	return q
+}
+
+// over ends the poll. What came before something went wrong is kept.
+func (f *flight) over() {
+	h := f.host
 	if !f.some {
 		h.failed(h.cfg.Clock.Now(), f.poll)
 		h.land(f)
@@ -106,17 +177,60 @@ func (f *flight) answered(r *mib.Response) (next mib.Query) {
 		h.failed(h.cfg.Clock.Now(), f.poll)
 		h.land(f)
 	}
-	return nil
 }
 
-// took takes the values of an answer.
-func (f *flight) took(r *mib.Response) {
+// arrival notes that an answer has come.
+func (f *flight) arrival(r *mib.Response) time.Duration {
 	if f.arrived.IsZero() {
 		f.rtt = max(r.RTT(), 0)
 	}
 	f.arrived = time.Now().Add(-waited(r))
-	f.values = f.question.sample(f.values, f.asked, r.Vars)
+	return time.Duration(f.host.cfg.Clock.At(f.arrived))
+}
+
+// took takes the values of an answer.
+func (f *flight) took(r *mib.Response) {
+	at := f.arrival(r)
+	scalars := f.question.scalars[f.asked.from:f.asked.until]
+	for i := range r.Vars[:min(len(r.Vars), len(scalars))] {
+		f.reading.Scalar(scalars[i], r.Vars[i], at)
+	}
 	f.some = f.some || !nothing(r.Vars)
+}
+
+// Walked takes rows of tables.
+func (f *flight) Walked(_ netip.AddrPort, r *mib.Response) bool {
+	h := f.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.counts.Polls += uint64(r.Attempts)
+	at := f.arrival(r)
+	for i := range r.Vars {
+		f.reading.Take(r.Vars[i], at)
+	}
+	return f.left.IsZero() || time.Since(f.left) < f.question.patience
+}
+
+// Ended takes that the tables are over. Of a part what came is kept.
+func (f *flight) Ended(_ netip.AddrPort, err error) {
+	h := f.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err != nil {
+		h.log.Debug("tables were not read whole", "node", f.poll.Row.Node, "err", err)
+	}
+	f.over()
+}
+
+// conclude makes values of the answers. h.mu is held.
+func (f *flight) conclude(state *rowState) {
+	if f.reading.Restarted(&state.past) { // it may have become another device
+		state.profiles = state.row
+	}
+	f.values = f.reading.End(&state.past, f.poll.Slot, f.poll.Row.Interval)
+	if n := f.reading.Collided; n > 0 {
+		f.host.log.Debug("rows whose indexes cannot be told apart were left out", "node", f.poll.Row.Node, "values", n)
+	}
 }
 
 // next gives what asks for the variables from one on.

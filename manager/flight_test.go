@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 )
 
@@ -79,7 +81,8 @@ func TestTooBigHalves(t *testing.T) {
 func TestPartsThatCameAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil)
-		first := mib.Profiles()[0].Metrics[0].OID
+		simone, _ := profile.BuiltInSet().Find(mib.ProfileSimone)
+		first := profile.NewPlan(simone).Scalars(1)[0].OID
 		b.poller.answer = func(r mib.Request) (mib.Response, time.Duration, bool) {
 			switch {
 			case len(r.Vars) > 9:
@@ -111,6 +114,11 @@ type parrot struct {
 }
 
 func (p *parrot) Prepare(mib.Request) (mib.Query, error) { return p, nil }
+
+// PrepareWalk implements manager.Poller: no tables are read here.
+func (*parrot) PrepareWalk(mib.Request, []mib.OID) (mib.Walk, error) {
+	return nil, errors.ErrUnsupported
+}
 
 func (p *parrot) Together(f func()) { f() }
 

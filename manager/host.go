@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 	"simone/temperature"
 )
@@ -62,8 +63,8 @@ type Config struct {
 	Clock  Clock
 	Logger *slog.Logger // nil discards
 
-	// Profiles finds a profile that this node holds.
-	Profiles func(name string) (mib.Profile, bool)
+	// Profiles gives those that this node holds now.
+	Profiles func() *profile.Set
 	// HoldsCredential says whether the poller's keyring has a credential.
 	HoldsCredential func(name string) bool
 	// Credential is for rows that people make without naming one.
@@ -203,6 +204,8 @@ type Host struct {
 	self       Identity // as it was when the SET under test came
 	values     *values
 	nodes      map[mib.NodeID]*rowState
+	held       *profile.Set // of which plans and questions are
+	plans      map[string]*profile.Plan
 	questions  map[asks]*question
 	window     window
 	measures   Measures
@@ -228,8 +231,11 @@ type rowState struct {
 	since      reconfig.Instant // when the row was put
 	address    string           // as the row has it, which is at
 	at         netip.AddrPort
-	most       int          // variables that the node is asked for at a time, as more were too big; 0: all
-	debt       float64      // to shedding
+	most       int     // variables that the node is asked for at a time, as more were too big; 0: all
+	debt       float64 // to shedding
+	row        string  // the profiles that the row names
+	profiles   string  // those that it comes to, or what leaves them to be chosen
+	past       profile.Past
 	runQueue   float64      // of the sample before the last
 	told       announcement // what the node has acknowledged or refused for good
 	announcing bool
@@ -277,6 +283,7 @@ func New(cfg Config) (*Host, error) {
 		runQueue:  mib.MetricNumber(mib.ProfileSimone, "runqueue"),
 		values:    newValues(),
 		nodes:     make(map[mib.NodeID]*rowState),
+		plans:     make(map[string]*profile.Plan),
 		questions: make(map[asks]*question),
 		tuning:    cfg.Tuning,
 		pace:      pace{cfg.Trigger, cfg.Interval},
@@ -324,8 +331,8 @@ func (h *Host) holds(r mib.SupportRow) error {
 	if _, err := netip.ParseAddrPort(r.Address); err != nil {
 		return &reconfig.Refusal{Why: reconfig.Malformed, Text: fmt.Sprintf("address %q is not host:port or [host]:port in numbers, for example 192.0.2.7:161", r.Address)}
 	}
-	if _, ok := h.cfg.Profiles(r.Profile); !ok {
-		return fmt.Errorf("profile %q is not held here", r.Profile)
+	if _, err := h.cfg.Profiles().Find(r.Profile); err != nil && !errors.Is(err, profile.ErrAuto) {
+		return fmt.Errorf("profile %q is not held here: %w", r.Profile, err)
 	}
 	if !h.cfg.HoldsCredential(r.Credential) {
 		return fmt.Errorf("credential %q is not held here", r.Credential)
@@ -433,6 +440,7 @@ func (h *Host) Counts() Counts {
 func (h *Host) Observe(node mib.NodeID, age time.Duration, s mib.Sample) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.refresh()
 	h.values.put(node, h.cfg.Clock.Now().Add(-age), s.Values)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"simone/internal/store"
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 )
 
@@ -172,7 +173,7 @@ func (c *countingStore) KeepLog(b reconfig.LogBatch) error {
 func TestLogNeedsAStore(t *testing.T) {
 	_, err := New(Config{
 		Node: &fakeNode{}, Store: &listStore{}, Poller: &fakePoller{}, Clock: NewClock(), LogWindow: time.Second,
-		Profiles: func(string) (mib.Profile, bool) { return mib.Profile{}, false }, HoldsCredential: func(string) bool { return false },
+		Profiles: profile.BuiltInSet, HoldsCredential: func(string) bool { return false },
 	})
 	if err == nil || !strings.Contains(err.Error(), "log_window") {
 		t.Errorf("New = %v", err)

@@ -13,6 +13,8 @@ type Poller interface {
 	// Prepare makes a query of what is read of many nodes again and again; the
 	// request's address does not matter.
 	Prepare(r mib.Request) (mib.Query, error)
+	// PrepareWalk makes a walk of subtrees, of which the same holds.
+	PrepareWalk(r mib.Request, roots []mib.OID) (mib.Walk, error)
 	// Together has the queries that f puts leave together.
 	Together(f func())
 	// Start is for what is said once, as a SET. It sends a request and returns at

@@ -138,16 +138,14 @@ func (h *Host) prepare(p reconfig.Poll, now reconfig.Instant) (*flight, mib.Quer
 	}
 	to, err := state.addressed(row.Address)
 	var query mib.Query
-	q, held := h.question(asks{row.Profile, row.Credential, row.Interval, p.Failing})
 	f := h.take(p)
-	if held && err == nil {
-		f.question, f.to, f.most = q, to, state.most
-		f.asked = q.stretch(0, f.most)
-		query, err = q.query(f.asked)
+	if err == nil {
+		f.to, f.most = to, state.most
+		query, err = f.begin(state)
 	}
-	if err != nil || !held {
+	if err != nil {
 		// Checked when the row came; the configuration has changed since.
-		h.log.Warn("row cannot be polled", "node", row.Node, "address", row.Address, "profile", row.Profile, "held", held, "err", err)
+		h.log.Warn("row cannot be polled", "node", row.Node, "address", row.Address, "profile", row.Profile, "err", err)
 		h.failed(now, p)
 		h.land(f)
 		return nil, nil
@@ -224,13 +222,18 @@ func (h *Host) work(f *flight, began time.Time, injected time.Duration) {
 
 	h.mu.Lock()
 	now := h.cfg.Clock.Now()
+	state, have := h.nodes[node]
+	if !have { // its row is gone
+		state = &rowState{}
+	}
+	f.conclude(state)
 	sample := mib.Sample{RTT: f.rtt, Cost: f.cost + time.Since(began), Values: f.values}
 	h.list.Polled(now, node, f.poll.Slot, sample)
 	h.kickIfDue(now)
 	var tell func()
-	if state, have := h.nodes[node]; have {
+	if have {
 		before, _, again := h.values.get(node, h.runQueue, 0)
-		h.values.put(node, now, f.values) // after Polled, which has packed them
+		h.values.put(node, now, f.values)
 		if !again {
 			before, _, _ = h.values.get(node, h.runQueue, 0)
 		}

@@ -1,65 +1,148 @@
 package manager
 
 import (
+	"errors"
 	"time"
 
 	"simone/mib"
+	"simone/profile"
 )
 
-// pollRetries is how many further attempts a poll has. With a time-out of at
-// most a quarter of the interval, all three end before the next slot.
-const pollRetries = 2
+const (
+	// pollRetries is how many further attempts a poll has unless its profile
+	// says. With a time-out of at most a quarter of the interval, all three end
+	// before the next slot.
+	pollRetries = 2
+	// maxPollTimeout is the most that one attempt waits unless the profile says.
+	maxPollTimeout = time.Second
+	// maxAsked is how many scalars are asked for at a time at most: about what
+	// fits a frame.
+	maxAsked = 64
+	// minWalk is how long the tables of a node may take in any case.
+	minWalk = 30 * time.Second
+)
 
-// maxPollTimeout is the most that one attempt waits.
-const maxPollTimeout = time.Second
-
-// asks is which question a poll puts: that of a profile, with a credential, at
+// asks is which question a poll puts: that of profiles, with a credential, at
 // a pace. All nodes of whom these are the same share one.
 type asks struct {
-	profile, credential string
-	interval            time.Duration
-	probe               bool // of a node that has not answered: one attempt
+	profiles, credential string
+	interval             time.Duration
+	groups               profile.Groups
+	probe                bool // of a node that has not answered: one attempt
+	identify             bool // what the profiles depend on, and not they
 }
 
-// question is what a profile asks of a node. Host.mu guards it.
+// question is what a poll asks of a node: scalars, and then tables. Host.mu
+// guards it.
 type question struct {
-	profile mib.Profile
-	vars    []mib.Variable
-	base    mib.Request // without variables
-	prepare func(mib.Request) (mib.Query, error)
-	queries map[stretch]mib.Query
+	plan     *profile.Plan
+	groups   profile.Groups
+	identify bool // it asks what the device is
+	scalars  []profile.Scalar
+	vars     []mib.Variable // their names
+	base     mib.Request    // without variables
+	walk     mib.Walk       // nil: no tables
+	patience time.Duration  // for the tables
+	prepare  func(mib.Request) (mib.Query, error)
+	queries  map[stretch]mib.Query
 }
 
 // stretch is a part of a question's variables: from one until before another.
 type stretch struct{ from, until int }
 
-// question gives the question of a poll, or false if its profile is not held
-// (any more). h.mu is held.
-func (h *Host) question(a asks) (*question, bool) {
-	if q, have := h.questions[a]; have {
-		return q, true
+// refresh takes the profiles that the node holds now. h.mu is held.
+func (h *Host) refresh() {
+	if set := h.cfg.Profiles(); set != h.held {
+		h.held, h.values.every = set, set.Every()
+		clear(h.plans)
+		clear(h.questions)
 	}
-	p, ok := h.cfg.Profiles(a.profile)
-	if !ok {
-		return nil, false
+}
+
+// planOf gives the plan of profiles as a row names them. h.mu is held.
+func (h *Host) planOf(profiles string) (*profile.Plan, error) {
+	h.refresh()
+	if p, have := h.plans[profiles]; have {
+		return p, nil
+	}
+	found, err := h.held.Find(profiles)
+	if err != nil {
+		return nil, err
+	}
+	p := profile.NewPlan(found)
+	h.plans[profiles] = p
+	return p, nil
+}
+
+// ask gives the question of a poll. h.mu is held.
+func (h *Host) ask(row *mib.SupportRow, state *rowState, slot uint32, probe bool) (*question, error) {
+	a := asks{credential: row.Credential, interval: row.Interval, probe: probe}
+	if state.row != row.Profile {
+		state.row, state.profiles = row.Profile, row.Profile
+	}
+	plan, err := h.planOf(state.profiles)
+	if errors.Is(err, profile.ErrAuto) {
+		a.identify = true
+		return h.question(a, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.profiles, a.groups = state.profiles, plan.Due(&state.past, slot, row.Interval)
+	return h.question(a, plan)
+}
+
+// question gives one that was put before, or makes it. h.mu is held.
+func (h *Host) question(a asks, plan *profile.Plan) (*question, error) {
+	if q, have := h.questions[a]; have {
+		return q, nil
 	}
 	q := &question{
-		profile: p,
-		vars:    make([]mib.Variable, len(p.Metrics)),
+		plan: plan, groups: a.groups, identify: a.identify,
 		base: mib.Request{
 			Credential: a.credential, Verb: mib.VerbGet, Timeout: min(maxPollTimeout, a.interval/4), Retries: pollRetries,
 		},
-		prepare: h.cfg.Poller.Prepare,
-		queries: make(map[stretch]mib.Query),
+		patience: max(minWalk, a.interval),
+		prepare:  h.cfg.Poller.Prepare,
+		queries:  make(map[stretch]mib.Query),
+	}
+	if a.identify {
+		q.vars = []mib.Variable{{Name: profile.SysObjectID}}
+	} else {
+		q.scalars = plan.Scalars(a.groups)
+		for _, s := range q.scalars {
+			q.vars = append(q.vars, mib.Variable{Name: s.OID})
+		}
+		if plan.Timeout > 0 {
+			q.base.Timeout = min(plan.Timeout, a.interval)
+		}
+		if plan.Retries > 0 {
+			q.base.Retries = plan.Retries
+		}
+	}
+	for i := range q.vars {
+		q.vars[i].Value.Type = mib.TypeNull
 	}
 	if a.probe {
 		q.base.Retries = 0
 	}
-	for i, o := range p.OIDs() {
-		q.vars[i] = mib.Variable{Name: o, Value: mib.Value{Type: mib.TypeNull}}
+	if columns := q.columns(); len(columns) > 0 {
+		base := q.base
+		base.MaxRepetitions = plan.MaxRepetitions
+		var err error
+		if q.walk, err = h.cfg.Poller.PrepareWalk(base, columns); err != nil {
+			return nil, err
+		}
 	}
 	h.questions[a] = q
-	return q, true
+	return q, nil
+}
+
+func (q *question) columns() []mib.OID {
+	if q.identify {
+		return nil
+	}
+	return q.plan.Columns(q.groups)
 }
 
 // query gives what asks for a stretch of the variables, prepared once.
@@ -78,27 +161,10 @@ func (q *question) query(s stretch) (mib.Query, error) {
 }
 
 // stretch gives the variables from one on, as many as an agent is asked for at
-// a time; 0: all.
+// a time; 0: as many as usual.
 func (q *question) stretch(from, most int) stretch {
-	until := len(q.vars)
-	if most > 0 {
-		until = min(until, from+most)
+	if most == 0 {
+		most = maxAsked
 	}
-	return stretch{from, until}
-}
-
-// sample adds the values in the answer to a stretch, which stand in its order.
-// Exceptions and what is no number are left out.
-func (q *question) sample(values []mib.MetricValue, s stretch, vars []mib.Variable) []mib.MetricValue {
-	metrics := q.profile.Metrics[s.from:s.until]
-	for i := range vars[:min(len(vars), len(metrics))] {
-		m := &metrics[i]
-		if !vars[i].Name.Equal(m.OID) {
-			continue
-		}
-		if f, err := mib.Number(vars[i].Value); err == nil {
-			values = append(values, mib.MetricValue{Metric: m.Number, Value: f * m.Scale})
-		}
-	}
-	return values
+	return stretch{from, min(len(q.vars), from+most)}
 }

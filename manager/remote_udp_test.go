@@ -11,6 +11,7 @@ import (
 	"simone/internal/snmp"
 	"simone/internal/store"
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 )
 
@@ -26,10 +27,7 @@ func newUDPChild(t *testing.T, capacity int) *udpChild {
 	host, err := New(Config{
 		Node:  &fakeNode{id: Identity{ID: 4, Role: mib.RoleLeaf, Level: 1, Path: "1/4", Address: "127.0.0.4:1161", Candidate: true}},
 		Store: store.NewMemory(), Poller: &fakePoller{}, Clock: NewClock(),
-		Profiles: func(name string) (mib.Profile, bool) {
-			p, err := mib.ProfileByName(name)
-			return p, err == nil
-		},
+		Profiles:        profile.BuiltInSet,
 		HoldsCredential: func(name string) bool { return name == "demo" },
 		Incarnation:     77, Capacity: capacity,
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 )
 
@@ -172,7 +173,7 @@ func TestNewRefusesBadConfigurations(t *testing.T) {
 	good := func() Config {
 		return Config{
 			Node: &fakeNode{}, Store: &listStore{}, Poller: &fakePoller{}, Clock: NewClock(),
-			Profiles:        func(string) (mib.Profile, bool) { return mib.Profile{}, false },
+			Profiles:        profile.BuiltInSet,
 			HoldsCredential: func(string) bool { return true },
 		}
 	}

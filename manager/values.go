@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"simone/mib"
 	"simone/reconfig"
@@ -19,14 +20,21 @@ type values struct {
 	metrics []uint32       // the keys of uses, sorted
 	version uint64         // counts changes
 	sums    map[uint32]aggregate
-	sorting []mib.MetricValue // what put works on
+	every   map[uint32]time.Duration // how often metrics are read that are not in each sample
+	sorting []mib.MetricValue        // what put works on
+	keeping []measured
 }
 
-// reading is one node's sample.
+// reading is what is known of one node.
 type reading struct {
-	at     reconfig.Instant
-	values []mib.MetricValue // sorted by metric, then instance
-	silent bool              // the node has ceased to answer: no part of aggregates
+	values []measured // sorted by metric, then instance
+	silent bool       // the node has ceased to answer: no part of aggregates
+}
+
+// measured is a value and when it was taken.
+type measured struct {
+	mib.MetricValue
+	at reconfig.Instant
 }
 
 func newValues() *values {
@@ -44,18 +52,18 @@ func compareKeys(a, b mib.MetricValue) int {
 	return cmp.Compare(a.Instance, b.Instance)
 }
 
-// put replaces a node's sample by a copy of vals, sorted; of several values for
-// one metric and instance the last counts.
+func compareMeasured(a measured, b mib.MetricValue) int { return compareKeys(a.MetricValue, b) }
+
+// staleAfter is how many of its intervals a value stays that no sample brings.
+const staleAfter = 3
+
+// put replaces a node's values by those of a sample, which it copies; of several
+// for one metric and instance the last counts. Metrics stay that are read every
+// so often and are not in the sample.
 func (v *values) put(node mib.NodeID, at reconfig.Instant, vals []mib.MetricValue) {
 	v.sorting = append(v.sorting[:0], vals...)
 	if vals = v.sorting; !slices.IsSortedFunc(vals, compareKeys) {
 		slices.SortStableFunc(vals, compareKeys)
-	}
-	kept := vals[:0]
-	for i := range vals {
-		if i+1 == len(vals) || compareKeys(vals[i], vals[i+1]) != 0 {
-			kept = append(kept, vals[i])
-		}
 	}
 	r, have := v.nodes[node]
 	if !have {
@@ -65,12 +73,39 @@ func (v *values) put(node mib.NodeID, at reconfig.Instant, vals []mib.MetricValu
 		v.ids = slices.Insert(v.ids, i, node)
 	}
 	v.version++
-	same := func(a, b mib.MetricValue) bool { return a.Metric == b.Metric }
+	kept := v.keep(r.values, at, vals)
+	same := func(a, b measured) bool { return a.Metric == b.Metric }
 	if !slices.EqualFunc(r.values, kept, same) {
 		v.count(kept, 1)
 		v.count(r.values, -1)
 	}
-	r.at, r.values, r.silent = at, append(r.values[:0], kept...), false
+	r.values, r.silent = append(r.values[:0], kept...), false
+}
+
+// keep merges what there is with a sample; the slice is valid until the next
+// call.
+func (v *values) keep(old []measured, at reconfig.Instant, vals []mib.MetricValue) []measured {
+	kept := v.keeping[:0]
+	below := func(metric uint64) {
+		for ; len(old) > 0 && uint64(old[0].Metric) < metric; old = old[1:] {
+			if d := v.every[old[0].Metric]; d > 0 && at.Sub(old[0].at) <= staleAfter*d {
+				kept = append(kept, old[0])
+			}
+		}
+	}
+	for i := range vals {
+		metric := vals[i].Metric
+		below(uint64(metric))
+		for len(old) > 0 && old[0].Metric == metric {
+			old = old[1:]
+		}
+		if i+1 == len(vals) || compareKeys(vals[i], vals[i+1]) != 0 {
+			kept = append(kept, measured{vals[i], at})
+		}
+	}
+	below(math.MaxUint64)
+	v.keeping = kept
+	return kept
 }
 
 // silence takes a node out of the aggregates until its next sample; its last
@@ -96,16 +131,17 @@ func (v *values) remove(node mib.NodeID) {
 	}
 }
 
-func (v *values) count(vals []mib.MetricValue, by int) {
-	for _, m := range vals {
+func (v *values) count(vals []measured, by int) {
+	for i := range vals {
+		m := &vals[i]
 		before := v.uses[m.Metric]
 		after := before + by
-		i, _ := slices.BinarySearch(v.metrics, m.Metric)
+		at, _ := slices.BinarySearch(v.metrics, m.Metric)
 		switch {
 		case before == 0:
-			v.metrics = slices.Insert(v.metrics, i, m.Metric)
+			v.metrics = slices.Insert(v.metrics, at, m.Metric)
 		case after == 0:
-			v.metrics = slices.Delete(v.metrics, i, i+1)
+			v.metrics = slices.Delete(v.metrics, at, at+1)
 			delete(v.uses, m.Metric)
 			delete(v.sums, m.Metric)
 			continue
@@ -120,11 +156,11 @@ func (v *values) get(node mib.NodeID, metric, instance uint32) (float64, reconfi
 	if !have {
 		return 0, 0, false
 	}
-	i, found := slices.BinarySearchFunc(r.values, mib.MetricValue{Metric: metric, Instance: instance}, compareKeys)
+	i, found := slices.BinarySearchFunc(r.values, mib.MetricValue{Metric: metric, Instance: instance}, compareMeasured)
 	if !found {
 		return 0, 0, false
 	}
-	return r.values[i].Value, r.at, true
+	return r.values[i].Value, r.values[i].at, true
 }
 
 // next gives the index of the first value after one, as the table orders
@@ -136,7 +172,7 @@ func (v *values) next(index mib.OID) (mib.OID, bool) {
 		n, exact = slices.BinarySearch(v.ids, mib.NodeID(index[0]))
 		if exact {
 			r := v.nodes[v.ids[n]].values
-			i, _ := slices.BinarySearchFunc(r, index[1:], func(m mib.MetricValue, rest mib.OID) int {
+			i, _ := slices.BinarySearchFunc(r, index[1:], func(m measured, rest mib.OID) int {
 				// An index that is longer than the value's sorts after it.
 				if c := slices.Compare([]uint32{m.Metric, m.Instance}, rest); c != 0 {
 					return c
@@ -198,11 +234,11 @@ func (v *values) aggregate(metric uint32) (aggregate, bool) {
 		if r.silent {
 			continue
 		}
-		i, _ := slices.BinarySearchFunc(r.values, mib.MetricValue{Metric: metric}, compareKeys)
+		i, _ := slices.BinarySearchFunc(r.values, mib.MetricValue{Metric: metric}, compareMeasured)
 		for ; i < len(r.values) && r.values[i].Metric == metric; i++ {
 			all = append(all, r.values[i].Value)
-			if a.oldest == 0 || r.at < a.oldest {
-				a.oldest = r.at
+			if at := r.values[i].at; a.oldest == 0 || at < a.oldest {
+				a.oldest = at
 			}
 		}
 	}

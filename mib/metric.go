@@ -141,12 +141,18 @@ type Registry struct {
 // NewRegistry makes a registry of the profiles' metrics. It refuses two
 // metrics whose names hash to one number: rename one of them.
 func NewRegistry(profiles ...Profile) (*Registry, error) {
-	r := &Registry{}
+	var all []Metric
 	for _, p := range profiles {
 		for _, m := range p.Metrics {
-			r.metrics = append(r.metrics, m.Metric)
+			all = append(all, m.Metric)
 		}
 	}
+	return RegistryOf(all)
+}
+
+// RegistryOf makes a registry of metrics, as NewRegistry does.
+func RegistryOf(metrics []Metric) (*Registry, error) {
+	r := &Registry{metrics: slices.Clone(metrics)}
 	slices.SortFunc(r.metrics, func(a, b Metric) int { return cmp.Compare(a.Number, b.Number) })
 	for i := 1; i < len(r.metrics); i++ {
 		if a, b := &r.metrics[i-1], &r.metrics[i]; a.Number == b.Number {

@@ -76,6 +76,7 @@ func NewPlan(profiles []*Profile) *Plan {
 			p.intervals = append(p.intervals, one.Objects[i].Interval)
 		}
 	}
+	p.intervals = append(p.intervals, 0)
 	slices.Sort(p.intervals)
 	p.intervals = slices.Compact(p.intervals)
 	p.intervals = p.intervals[:min(len(p.intervals), maxGroups)]
@@ -84,7 +85,10 @@ func NewPlan(profiles []*Profile) *Plan {
 			b.object(one, &one.Objects[i])
 		}
 	}
-	if p.rates {
+	// It tells restarts from what has wrapped, is asked in polls in which nothing
+	// else is due, and says before tables are read, which takes long of who is
+	// silent, whether the node answers at all.
+	if p.rates || !slices.ContainsFunc(p.roots, func(r root) bool { return !r.walk && r.group == 0 }) {
 		b.add(sysUpTime, len(sysUpTime), false, 0, want{use: forUpTime})
 	}
 	p.nest()
@@ -193,47 +197,50 @@ func (p *Plan) Longest() time.Duration {
 	return p.intervals[len(p.intervals)-1]
 }
 
-// Every is how often the objects of each metric are read, of those that are
-// not read in each poll.
-func (p *Plan) Every() map[uint32]time.Duration {
-	every := make(map[uint32]time.Duration)
+// Scalars lists the instances to GET for some groups.
+func (p *Plan) Scalars(g Groups) []Scalar {
+	var all []Scalar
 	for i := range p.roots {
-		for _, w := range p.roots[i].wants {
-			if d := p.intervals[p.roots[i].group]; w.use == forMetric && d > 0 {
-				every[w.metric] = d
-			}
+		if r := &p.roots[i]; !r.walk && p.asks(r, g) {
+			all = append(all, Scalar{r.oid, r})
 		}
 	}
-	return every
+	return all
 }
 
-// Scalars lists the instances to GET for some groups, and Columns the subtrees
-// to walk side by side.
-func (p *Plan) Scalars(g Groups) []mib.OID { return p.asked(g, false) }
+// Scalar is an instance to GET.
+type Scalar struct {
+	OID  mib.OID
+	root *root
+}
 
 // Columns lists the subtrees to walk side by side for some groups.
-func (p *Plan) Columns(g Groups) []mib.OID { return p.asked(g, true) }
-
-func (p *Plan) asked(g Groups, walk bool) (oids []mib.OID) {
+func (p *Plan) Columns(g Groups) (oids []mib.OID) {
 	for i := range p.roots {
-		if r := &p.roots[i]; r.walk == walk && !r.shared && g&(1<<r.group) != 0 {
+		if r := &p.roots[i]; r.walk && p.asks(r, g) {
 			oids = append(oids, r.oid)
 		}
 	}
 	return oids
 }
 
+func (p *Plan) asks(r *root, g Groups) bool { return !r.shared && g&(1<<r.group) != 0 }
+
 // Past is what is kept of one node between polls. The zero Past is that of a
 // node that was not polled yet.
 type Past struct {
+	plan     *Plan    // that read belongs to
 	read     []uint32 // by group: the slot it was read in, plus one; 0: never
 	counters counters
 }
 
 // Due says what is to be read in a slot of a row with that interval.
 func (p *Plan) Due(past *Past, slot uint32, interval time.Duration) (g Groups) {
+	if past.plan != p { // the row has got other profiles; what counters were is still true
+		past.plan, past.read = p, make([]uint32, len(p.intervals))
+	}
 	for i, every := range p.intervals {
-		if i >= len(past.read) || past.read[i] == 0 || slot+1-past.read[i] >= slots(every, interval) {
+		if past.read[i] == 0 || slot+1-past.read[i] >= slots(every, interval) {
 			g |= 1 << i
 		}
 	}
@@ -248,7 +255,8 @@ func slots(every, interval time.Duration) uint32 {
 	return uint32(min(math.Round(float64(every)/float64(interval)), math.MaxUint32))
 }
 
-// Reading takes the answers of one poll. Make one with Plan.Read.
+// Reading takes the answers of one poll. Begin it with Plan.Read; it can be
+// used again.
 type Reading struct {
 	plan   *Plan
 	groups Groups
@@ -267,7 +275,21 @@ type clocked struct {
 }
 
 // Read begins a reading of some groups.
-func (p *Plan) Read(g Groups) *Reading { return &Reading{plan: p, groups: g} }
+func (p *Plan) Read(r *Reading, g Groups) {
+	*r = Reading{plan: p, groups: g, values: r.values[:0], counts: r.counts[:0], clocks: r.clocks[:0]}
+}
+
+// Scalar takes the answer to a scalar that was asked for: Take, when it is
+// known which.
+func (r *Reading) Scalar(s Scalar, v mib.Variable, at time.Duration) {
+	switch {
+	case !v.Name.Equal(s.OID), v.Value.IsException(), v.Value.Type == mib.TypeNull:
+	case s.root.parent < 0:
+		r.passOn(s.root, v, at)
+	default:
+		r.Take(v, at)
+	}
+}
 
 // Take takes a variable that was answered. at is when, on a clock that does
 // not jump; only differences count. Exceptions, and what is no number, leave
@@ -331,28 +353,29 @@ func (r *Reading) take(w *want, instance uint32, v mib.Value, at time.Duration) 
 func (r *Reading) Found() bool { return r.found }
 
 // End gives what the reading of that slot comes to, in order of metric and
-// instance, and keeps in past what the next one needs.
+// instance, and keeps in past what the next one needs. What it gives is valid
+// until the reading is used again.
 func (r *Reading) End(past *Past, slot uint32, interval time.Duration) []mib.MetricValue {
 	slices.SortFunc(r.clocks, func(a, b clocked) int {
 		return cmp.Or(cmp.Compare(a.clock, b.clock), cmp.Compare(a.instance, b.instance))
 	})
 	horizon := keepFor * max(interval, r.plan.Longest())
-	values := append(r.values, past.counters.advance(r, horizon)...)
-	slices.SortStableFunc(values, func(a, b mib.MetricValue) int {
+	r.values = append(r.values, past.counters.advance(r, horizon)...)
+	slices.SortStableFunc(r.values, func(a, b mib.MetricValue) int {
 		return cmp.Or(cmp.Compare(a.Metric, b.Metric), cmp.Compare(a.Instance, b.Instance))
 	})
-	all := len(values)
-	values = slices.CompactFunc(values, func(a, b mib.MetricValue) bool { return a.Metric == b.Metric && a.Instance == b.Instance })
-	r.Collided += all - len(values)
-	for len(past.read) < len(r.plan.intervals) {
-		past.read = append(past.read, 0)
+	all := len(r.values)
+	r.values = slices.CompactFunc(r.values, func(a, b mib.MetricValue) bool { return a.Metric == b.Metric && a.Instance == b.Instance })
+	r.Collided += all - len(r.values)
+	if past.plan != r.plan {
+		past.plan, past.read = r.plan, make([]uint32, len(r.plan.intervals))
 	}
 	for i := range r.plan.intervals {
 		if r.groups&(1<<i) != 0 {
 			past.read[i] = slot + 1
 		}
 	}
-	return values
+	return r.values
 }
 
 // clockOf is the discontinuity of a counter.

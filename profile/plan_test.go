@@ -12,11 +12,11 @@ import (
 type device []mib.Variable
 
 func (d device) answer(p *Plan, g Groups, at time.Duration) *Reading {
-	r := p.Read(g)
-	for _, o := range p.Scalars(g) {
+	r := begin(p, g)
+	for _, s := range p.Scalars(g) {
 		for _, v := range d {
-			if v.Name.Equal(o) {
-				r.Take(v, at)
+			if v.Name.Equal(s.OID) {
+				r.Scalar(s, v, at)
 			}
 		}
 	}
@@ -27,6 +27,12 @@ func (d device) answer(p *Plan, g Groups, at time.Duration) *Reading {
 			}
 		}
 	}
+	return r
+}
+
+func begin(p *Plan, g Groups) *Reading {
+	r := new(Reading)
+	p.Read(r, g)
 	return r
 }
 
@@ -48,7 +54,7 @@ func TestProfilesShareWhatTheyBothWant(t *testing.T) {
 	if got := p.Columns(g); len(got) != 1 || !got[0].Equal(oid("1.3.6.1.9.1.6")) {
 		t.Errorf("columns %v, not the one that both want, once", got)
 	}
-	if got := p.Scalars(g); len(got) != 1 || !got[0].Equal(oid("1.3.6.1.9.2.0")) {
+	if got := p.Scalars(g); len(got) != 1 || !got[0].OID.Equal(oid("1.3.6.1.9.2.0")) {
 		t.Errorf("scalars %v: the instance lies in a column that is walked", got)
 	}
 	d := device{
@@ -93,7 +99,7 @@ func TestObjectsAreReadAsOftenAsTheySay(t *testing.T) {
 		if slot == 103 { // nobody answers: what was due stays so
 			continue
 		}
-		p.Read(g).End(&past, slot, 10*time.Second)
+		begin(p, g).End(&past, slot, 10*time.Second)
 	}
 	if want := [3]int{12, 6, 2}; read != want {
 		t.Errorf("in twelve polls read %v times, not %v", read, want)
@@ -130,7 +136,7 @@ func TestFloatsInOpaqueAreNumbers(t *testing.T) {
 		{Name: "n", OID: oid("1.3.6.1.9.3.0"), Kind: Value},
 	}}})
 	var past Past
-	r := p.Read(1)
+	r := begin(p, 1)
 	for name, octets := range map[string][]byte{
 		"1.3.6.1.9.1.0": {0x9f, 0x78, 4, 0x3f, 0xc0, 0, 0},             // 1.5
 		"1.3.6.1.9.2.0": {0x9f, 0x79, 8, 0x40, 4, 0, 0, 0, 0, 0, 0},    // 2.5

@@ -114,7 +114,7 @@ func (c *counters) advance(r *Reading, horizon time.Duration) (rates []mib.Metri
 		next = append(next, kept)
 	}
 	keep(math.MaxUint64)
-	c.last = slices.Clip(next)
+	c.last = next
 	return rates
 }
 

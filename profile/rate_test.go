@@ -39,7 +39,7 @@ type answer struct {
 
 func (r *rates) poll(a answer) (rate float64, ok bool) {
 	r.slot++
-	read := r.plan.Read(1)
+	read := begin(r.plan, 1)
 	read.Take(mib.Variable{Name: counterOID.Append(7), Value: a.value}, a.at)
 	if !a.noTime {
 		read.Take(mib.Variable{Name: sysUpTime, Value: mib.Ticks(a.upTime)}, a.at)
@@ -166,7 +166,7 @@ func TestCounterThatIsAwayForAPollGoesOn(t *testing.T) {
 	r := newRates()
 	r.poll(answer{value: mib.Counter64(100), upTime: 1000})
 	r.slot++
-	r.plan.Read(1).End(&r.past, r.slot, 10*time.Second) // nothing was answered
+	begin(r.plan, 1).End(&r.past, r.slot, 10*time.Second) // nothing was answered
 	if rate, ok := r.poll(answer{at: 20 * time.Second, value: mib.Counter64(300), upTime: 3000}); !ok || rate != 10 {
 		t.Errorf("rate %v, %t, not 10", rate, ok)
 	}

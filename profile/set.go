@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"simone/mib"
 )
@@ -18,6 +19,7 @@ type Set struct {
 	choices  []Choice
 	auto     string // the reference of auto
 	metrics  []mib.Metric
+	every    map[uint32]time.Duration
 }
 
 // NewSet makes a set of the built-in profiles and others, of which one may
@@ -71,8 +73,12 @@ func Reserved(name string) bool {
 
 func (s *Set) number() error {
 	had := make(map[uint32]mib.Metric)
+	s.every = make(map[uint32]time.Duration)
 	for _, p := range s.profiles {
-		for _, m := range p.Metrics() {
+		for i, m := range p.Metrics() {
+			if d := p.Objects[i].Interval; d > 0 {
+				s.every[m.Number] = d
+			}
 			if other, twice := had[m.Number]; twice {
 				return fmt.Errorf("metrics %s/%s and %s/%s have the same number %d: rename one", other.Profile, other.Name, m.Profile, m.Name, m.Number)
 			}
@@ -112,6 +118,10 @@ func (s *Set) Profile(name string) (*Profile, bool) {
 
 // Metrics describes the metrics of all profiles.
 func (s *Set) Metrics() []mib.Metric { return s.metrics }
+
+// Every is how often the metrics are read that are not in each poll, by number.
+// Do not change it.
+func (s *Set) Every() map[uint32]time.Duration { return s.every }
 
 // Refs lists what the node can advertise that it holds.
 func (s *Set) Refs() []string {

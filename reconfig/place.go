@@ -3,6 +3,7 @@ package reconfig
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"simone/mib"
@@ -219,19 +220,29 @@ func (e *Engine) mayHost(n, host *Node) bool {
 	return true
 }
 
-// holds reports whether a node advertises a capability; one that advertises
-// none of the kind is taken to hold all, and says no itself if it does not.
-func (n *Node) holds(kind, name string) bool {
+// holds reports whether a node advertises a capability, or all of several with
+// commas between; one that advertises none of the kind, or * for more than it
+// can name, is taken to hold all, and says no itself if it does not.
+func (n *Node) holds(kind, names string) bool {
 	any := false
 	for _, c := range n.Capabilities {
-		if len(c) >= len(kind) && c[:len(kind)] == kind {
-			any = true
-			if c[len(kind):] == name {
-				return true
-			}
+		held, ok := strings.CutPrefix(c, kind)
+		if any = any || ok; ok && (held == "*" || held == names) {
+			return true
 		}
 	}
-	return !any || name == ""
+	if !any || names == "" {
+		return true
+	}
+	if !strings.Contains(names, ",") {
+		return false
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		if !n.holds(kind, name) {
+			return false
+		}
+	}
+	return true
 }
 
 // closed reports whether a child is to be given nothing: drained by the

@@ -12,6 +12,7 @@ import (
 
 	"simone/internal/config"
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 )
 
@@ -46,7 +47,8 @@ type inventory struct {
 
 	// For run's goroutine only.
 	entries map[string]*listed
-	asking  string // the credential of entries that name none
+	asking  string       // the credential of entries that name none
+	held    *profile.Set // by which entries are read
 
 	// mu guards the fields below.
 	mu       sync.Mutex
@@ -168,6 +170,10 @@ func (v *inventory) refresh() {
 	now := v.sources.entries(v.m.config())
 	if c := v.credential(""); c != v.asking {
 		v.asking = c
+		clear(v.entries)
+	}
+	if held := v.m.profiles(); held != v.held {
+		v.held = held
 		clear(v.entries)
 	}
 	for name, e := range now {
@@ -342,9 +348,20 @@ func (v *inventory) entryNode(e *listed, address netip.AddrPort) reconfig.Node {
 		kind = mib.KindDevice
 	}
 	return reconfig.Node{
-		Key: e.Name, Name: e.Name, Address: address.String(), Kind: kind, Profile: e.ProfileName(),
+		Key: e.Name, Name: e.Name, Address: address.String(), Kind: kind, Profile: v.profile(e.ProfileName()),
 		Credential: v.credential(e.Credential), Interval: time.Duration(e.Interval), Zone: e.Zone, Candidate: e.Candidate,
 	}
+}
+
+// profile is how rows name the profiles of an entry. One that is not held stays
+// as it is, for whoever holds it.
+func (v *inventory) profile(name string) string {
+	ref, err := v.m.profiles().Ref(name)
+	if err != nil {
+		v.m.log.Warn("a profile of the inventory is not held", "profile", name, "err", err)
+		return name
+	}
+	return ref
 }
 
 // mayMove reports whether a node that is known by its UUID may be taken for

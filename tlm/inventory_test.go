@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -482,7 +483,7 @@ func TestFileSD(t *testing.T) {
 
 		write("[" + a + "," + b + "]")
 		first := w.mustNamed("a")
-		if first.Kind != mib.KindDevice || first.Profile != mib.ProfileSystem {
+		if first.Kind != mib.KindDevice || !strings.HasPrefix(first.Profile, "auto@") {
 			t.Errorf("a is %+v, want a device", first)
 		}
 		w.mustNamed("b")

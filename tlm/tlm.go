@@ -11,6 +11,7 @@ import (
 	"simone/internal/config"
 	"simone/manager"
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 )
 
@@ -52,9 +53,9 @@ type Options struct {
 	Clock  manager.Clock
 	Logger *slog.Logger // nil discards
 
-	// Profiles finds a profile by name, HoldsCredential says whether the
+	// Profiles gives those that are held now, HoldsCredential says whether the
 	// poller's keyring has a credential.
-	Profiles        func(name string) (mib.Profile, bool)
+	Profiles        func() *profile.Set
 	HoldsCredential func(name string) bool
 
 	Incarnation uint64 // of the own report log; 0: random
@@ -77,6 +78,7 @@ type Options struct {
 // with Register, then call Run. All other methods are safe for concurrent use.
 type Manager struct {
 	node      Node
+	profiles  func() *profile.Set
 	poller    manager.Poller
 	store     Store
 	clock     manager.Clock
@@ -110,7 +112,7 @@ func New(o Options) (*Manager, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	m := &Manager{
-		node: o.Node, poller: o.Poller, store: o.Store, clock: o.Clock, log: o.Logger,
+		node: o.Node, profiles: o.Profiles, poller: o.Poller, store: o.Store, clock: o.Clock, log: o.Logger,
 		latest: newLatest(), herald: manager.NewHerald(o.Store, o.Notify, o.Logger), cfg: o.Config, standing: o.Standing, leads: o.Leads, began: o.Clock.Now(),
 	}
 	if m.standing == nil {

@@ -2,6 +2,7 @@ package tlm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"simone/internal/store"
 	"simone/manager"
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 )
 
@@ -128,6 +130,11 @@ func (n *network) Do(ctx context.Context, r mib.Request) mib.Response {
 // Prepare implements manager.Poller.
 func (n *network) Prepare(r mib.Request) (mib.Query, error) { return query{n, r}, nil }
 
+// PrepareWalk implements manager.Poller: no tables are read here.
+func (*network) PrepareWalk(mib.Request, []mib.OID) (mib.Walk, error) {
+	return nil, errors.ErrUnsupported
+}
+
 // Together implements manager.Poller.
 func (n *network) Together(f func()) { f() }
 
@@ -227,10 +234,7 @@ func (n *fakeNode) vars() (node, metrics fixed) {
 	return node, metrics
 }
 
-func profiles(name string) (mib.Profile, bool) {
-	p, err := mib.ProfileByName(name)
-	return p, err == nil
-}
+func profiles() *profile.Set { return profile.BuiltInSet() }
 
 func holds(name string) bool { return name == "c" }
 

@@ -1,6 +1,8 @@
 package device
 
 import (
+	"time"
+
 	"simone/internal/snmp"
 	"simone/mib"
 )
@@ -12,6 +14,8 @@ const fill = 1472
 // answerer makes answers out of a recording. One goroutine uses it.
 type answerer struct {
 	most    int // variables of an answer; 0 is any number
+	grow    uint64
+	began   time.Time
 	vars    []mib.Variable
 	cursors []mib.OID
 	ended   []bool
@@ -39,6 +43,7 @@ func (w *answerer) answer(q, a *snmp.Message, r *Recording, room int) bool {
 	default:
 		return false
 	}
+	w.move(time.Now())
 	if status == mib.NoError && (w.most > 0 && len(w.vars) > w.most || size(w.vars) > room) {
 		status, index = mib.TooBig, 0
 	}
@@ -50,6 +55,27 @@ func (w *answerer) answer(q, a *snmp.Message, r *Recording, room int) bool {
 		a.Vars = q.Vars
 	}
 	return true
+}
+
+var sysUpTime = mib.OID{1, 3, 6, 1, 2, 1, 1, 3, 0}
+
+// move has counters be what they have grown to, and with them sysUpTime.
+func (w *answerer) move(now time.Time) {
+	if w.grow == 0 {
+		return
+	}
+	passed := now.Sub(w.began)
+	grown := uint64(passed.Seconds() * float64(w.grow))
+	for i := range w.vars {
+		switch v := &w.vars[i].Value; {
+		case v.Type == mib.TypeCounter32:
+			v.Uint = uint64(uint32(v.Uint + grown))
+		case v.Type == mib.TypeCounter64:
+			v.Uint += grown
+		case v.Type == mib.TypeTimeTicks && w.vars[i].Name.Equal(sysUpTime):
+			v.Uint = uint64(uint32(v.Uint + uint64(passed/(10*time.Millisecond))))
+		}
+	}
 }
 
 func size(vars []mib.Variable) (n int) {

@@ -4,5 +4,5 @@
 // garbage, or with tooBig where others would answer.
 //
 // It is for trying out what asks, not for production: what is played does not
-// change, and nothing can be written.
+// change, but that counters may grow, and nothing can be written.
 package device

@@ -24,6 +24,9 @@ type Config struct {
 	Devices []Device
 	// User, if not nil, may ask with SNMPv3. There is one device then.
 	User *snmp.User
+	// Grow is by how much counters grow a second from when it begins to answer;
+	// sysUpTime then goes on as well. With 0 they stand still, as all else does.
+	Grow uint64
 	// Faults are those of all its devices.
 	Faults Faults
 }
@@ -70,7 +73,7 @@ func New(cfg Config) (*Player, error) {
 	}
 	p := &Player{
 		socket: socket, devices: slices.Clone(cfg.Devices), chance: newChance(cfg.Faults), late: newOutbox(socket),
-		writer: answerer{most: cfg.Faults.TooBig},
+		writer: answerer{most: cfg.Faults.TooBig, grow: cfg.Grow, began: time.Now()},
 	}
 	if cfg.User != nil {
 		if p.engine, err = newEngine(socket.Addr(), cfg.Devices[0].Name, *cfg.User); err != nil {

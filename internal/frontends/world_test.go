@@ -17,6 +17,7 @@ import (
 	"simone/agent"
 	"simone/manager"
 	"simone/mib"
+	"simone/profile"
 	"simone/reconfig"
 )
 
@@ -70,10 +71,7 @@ func newWorld(tb testing.TB, capacity int) *world {
 	}
 	w.host, err = manager.New(manager.Config{
 		Node: hostNode{w.node}, Store: w.store, Poller: nobody{}, Clock: manager.NewClock(),
-		Profiles: func(name string) (mib.Profile, bool) {
-			p, err := mib.ProfileByName(name)
-			return p, err == nil
-		},
+		Profiles:        profile.BuiltInSet,
 		HoldsCredential: func(name string) bool { return name == "demo" },
 		Credential:      "demo", Capacity: capacity, Incarnation: 77,
 	})
@@ -156,7 +154,12 @@ func (n hostNode) Identity() manager.Identity { return manager.Identity(n.Node.I
 type nobody struct{}
 
 func (nobody) Prepare(mib.Request) (mib.Query, error) { return nil, errors.ErrUnsupported }
-func (nobody) Together(f func())                      { f() }
+
+// PrepareWalk implements manager.Poller: no tables are read here.
+func (nobody) PrepareWalk(mib.Request, []mib.OID) (mib.Walk, error) {
+	return nil, errors.ErrUnsupported
+}
+func (nobody) Together(f func()) { f() }
 func (nobody) Start(_ mib.Request, done func(mib.Response)) {
 	go done(mib.Response{Err: mib.ErrTimeout})
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"simone/internal/snmp"
 	"simone/manager"
 	"simone/mib"
+	"simone/profile"
 )
 
 // Version is the release.
@@ -56,6 +58,7 @@ type Chassis struct {
 	own      *agent.Collector     // nil: shared
 	backups  *backups             // nil: none are offered
 	keys     atomic.Pointer[snmp.Keyring]
+	profiles atomic.Pointer[profile.Set]
 	notifier *snmp.Notifier
 	watchers []func(responder.Observation)
 	ran      bool
@@ -96,6 +99,9 @@ func Open(o Options) (_ *Chassis, err error) {
 			err = errors.Join(err, opened.Close())
 		}
 	}()
+	if err = c.takeProfiles(cfg); err != nil {
+		return nil, err
+	}
 	keys, err := c.keyring(cfg)
 	if err != nil {
 		return nil, err
@@ -129,14 +135,45 @@ func (c *Chassis) keyring(cfg *config.Node) (snmp.Keyring, error) {
 		held = append(held, one)
 		names = append(names, k.Name)
 	}
-	var profiles []string
-	for _, p := range mib.Profiles() {
-		profiles = append(profiles, p.Name)
-	}
-	if err := c.Node.SetCapabilities(profiles, names); err != nil {
+	keys, err := snmp.NewKeyring(held...)
+	if err != nil {
 		return snmp.Keyring{}, err
 	}
-	return snmp.NewKeyring(held...)
+	return keys, c.advertise(names)
+}
+
+// takeProfiles takes those of a configuration.
+func (c *Chassis) takeProfiles(cfg *config.Node) error {
+	next := cfg.HeldProfiles()
+	if had := c.profiles.Load(); had != nil && slices.Equal(had.Refs(), next.Refs()) {
+		return nil
+	}
+	registry, err := mib.RegistryOf(next.Metrics())
+	if err != nil {
+		return err
+	}
+	c.profiles.Store(next)
+	c.Node.SetRegistry(registry)
+	return nil
+}
+
+// Profiles are those that the node holds now.
+func (c *Chassis) Profiles() *profile.Set { return c.profiles.Load() }
+
+// anyProfile stands for more profiles than can be advertised: who wants to
+// know has to ask.
+const anyProfile = "*"
+
+// advertise says which credentials and profiles the node holds.
+func (c *Chassis) advertise(credentials []string) error {
+	err := c.Node.SetCapabilities(c.Profiles().Refs(), credentials)
+	if err == nil {
+		return nil
+	}
+	if short := c.Node.SetCapabilities([]string{anyProfile}, credentials); short == nil {
+		return nil
+	}
+	return err
 }
 
 // courtesy is how polls are put, as configured.
@@ -165,12 +202,6 @@ func (c *Chassis) Holds(credential string) bool {
 	return ok
 }
 
-// Profile finds a profile that the node holds.
-func Profile(name string) (mib.Profile, bool) {
-	p, err := mib.ProfileByName(name)
-	return p, err == nil
-}
-
 // Rekey takes the credentials of a new configuration.
 func (c *Chassis) Rekey(cfg *config.Node) error {
 	keys, err := c.keyring(cfg)
@@ -185,6 +216,16 @@ func (c *Chassis) Rekey(cfg *config.Node) error {
 // Reload takes what a new configuration says of the chassis' own parts, where
 // the keys changed now are among them.
 func (c *Chassis) Reload(now []string, next *config.Node) error {
+	had := c.Profiles()
+	if err := c.takeProfiles(next); err != nil {
+		return fmt.Errorf("profiles: %w", err)
+	}
+	if c.Profiles() != had {
+		if err := c.Rekey(next); err != nil { // which advertises them
+			return fmt.Errorf("profiles: %w", err)
+		}
+		c.Logger.Info("profiles read again", "profiles", len(c.Profiles().Profiles()))
+	}
 	for _, part := range Parts(now) {
 		var err error
 		switch part {

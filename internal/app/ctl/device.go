@@ -17,6 +17,7 @@ import (
 type play struct {
 	listen string
 	each   bool
+	grow   uint64
 	faults device.Faults
 }
 
@@ -43,6 +44,7 @@ Faults make it a bad device. They are drawn from --seed.`,
 	f.SortFlags = false
 	f.StringVar(&p.listen, "listen", defaultAddress, "answer at `ADDRESS:PORT`; port 0 takes any, address 0.0.0.0 is every one of the machine")
 	f.BoolVar(&p.each, "each", false, "give each device an address of its own")
+	f.Uint64Var(&p.grow, "grow", 0, "have counters grow by `N` a second, and sysUpTime go on")
 	f.DurationVar(&p.faults.Delay, "delay", 0, "how long an answer takes")
 	f.DurationVar(&p.faults.Jitter, "jitter", 0, "give or take so much")
 	f.Float64Var(&p.faults.Loss, "loss", 0, "`SHARE` of requests, from 0 to 1, that are not answered")
@@ -75,7 +77,7 @@ func (o *options) play(ctx context.Context, p play, files []string) error {
 	if err != nil {
 		return err
 	}
-	cfg := device.Config{Listen: at, Devices: devices, Faults: p.faults}
+	cfg := device.Config{Listen: at, Devices: devices, Grow: p.grow, Faults: p.faults}
 	if way, err := o.way(); err != nil {
 		return err
 	} else if way == byUser {

@@ -109,7 +109,7 @@ func Open(o Options) (_ *Node, err error) {
 		Node: n.chassis.Node, JoinEvery: time.Duration(o.Config.Announce.Every), Logger: o.Logger,
 		Host: manager.Config{
 			Node: chassis.HostNode{Node: n.chassis.Node}, Store: n.store, Poller: n.chassis.Poller, Clock: n.chassis.Clock,
-			Logger: o.Logger, Profiles: chassis.Profile, HoldsCredential: n.chassis.Holds,
+			Logger: o.Logger, Profiles: n.chassis.Profiles, HoldsCredential: n.chassis.Holds,
 			Capacity: o.Config.ILM.Capacity, LogRecords: o.Config.ILM.LogRecords, LogWindow: time.Duration(o.Config.ILM.LogWindow),
 			Priorities: manager.Priorities(o.Config.ILM.HighPriority, o.Config.ILM.LowPriority), Tell: n.tell,
 			Tuning: keep.now, KeepTuning: keep.keep, Slow: o.Slow, Events: n.store,

@@ -167,7 +167,7 @@ func (t *Top) lead(s tlm.Store, leads func() error, standing func() tlm.Standing
 	}
 	m, err := tlm.New(tlm.Options{
 		Config: t.configuration(), Node: chassis.HostNode{Node: n}, Poller: t.chassis.Poller, Store: s,
-		Clock: t.chassis.Clock, Logger: t.options.Logger, Profiles: chassis.Profile, HoldsCredential: t.chassis.Holds,
+		Clock: t.chassis.Clock, Logger: t.options.Logger, Profiles: t.chassis.Profiles, HoldsCredential: t.chassis.Holds,
 		Seed: t.options.Seed, Restored: t.options.Restored, Leads: leads, Standing: standing,
 		Notify: t.chassis.Receivers(&t.configuration().Node), Trace: record,
 	})
