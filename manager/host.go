@@ -236,6 +236,7 @@ type rowState struct {
 	row        string  // the profiles that the row names
 	profiles   string  // those that it comes to, or what leaves them to be chosen
 	past       profile.Past
+	cut        bool         // its samples are too large, and that was logged
 	runQueue   float64      // of the sample before the last
 	told       announcement // what the node has acknowledged or refused for good
 	announcing bool

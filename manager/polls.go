@@ -228,6 +228,11 @@ func (h *Host) work(f *flight, began time.Time, injected time.Duration) {
 	}
 	f.conclude(state)
 	sample := mib.Sample{RTT: f.rtt, Cost: f.cost + time.Since(began), Values: f.values}
+	if n := sample.Packed(); n < len(f.values) && !state.cut {
+		state.cut = true
+		h.log.Warn("more is read of a node than a record of the report log takes: the rest stays here",
+			"node", node, "name", f.poll.Row.Name, "values", len(f.values), "reported", n)
+	}
 	h.list.Polled(now, node, f.poll.Slot, sample)
 	h.kickIfDue(now)
 	var tell func()

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"simone/mib"
@@ -34,10 +35,19 @@ func Priorities(high, low []string) map[string]Priority {
 	return all
 }
 
-// priority is that of a row.
+// priority is that of a row: of several profiles that have one, the highest.
 func (h *Host) priority(r *mib.SupportRow) Priority {
-	if p, have := h.cfg.Priorities[r.Profile]; have {
-		return p
+	if len(h.cfg.Priorities) > 0 {
+		best := priorities
+		for ref := range strings.SplitSeq(r.Profile, ",") {
+			name, _, _ := strings.Cut(ref, "@")
+			if p, have := h.cfg.Priorities[name]; have {
+				best = min(best, p)
+			}
+		}
+		if best < priorities {
+			return best
+		}
 	}
 	if r.Kind == mib.KindDevice {
 		return PriorityNormal

@@ -195,7 +195,8 @@ func TestPrioritiesOfProfiles(t *testing.T) {
 	}{
 		{mib.KindLeaf, mib.ProfileSimone, PriorityHigh}, {mib.KindILM, mib.ProfileSimone, PriorityHigh},
 		{mib.KindDevice, "other", PriorityNormal}, {mib.KindDevice, mib.ProfileSystem, PriorityLow},
-		{mib.KindDevice, "core", PriorityHigh},
+		{mib.KindDevice, "core", PriorityHigh}, {mib.KindDevice, "system,core@0a1b2c3d", PriorityHigh},
+		{mib.KindDevice, "other@0a1b2c3d,system", PriorityLow},
 	} {
 		r.Kind, r.Profile = tt.kind, tt.profile
 		if got := b.priority(&r); got != tt.want {

@@ -109,6 +109,11 @@ func (n *glossary) find(name string) (definition, error) {
 	if failure != nil {
 		return definition{}, fmt.Errorf("%w; write the OID, or add the directory of its module to mibs", failure)
 	}
+	for known := range n.builtIn {
+		if strings.EqualFold(known, label) {
+			return definition{}, fmt.Errorf("%s is not known; did you mean %s?", name, known)
+		}
+	}
 	return definition{}, fmt.Errorf("%s is not known; write the OID, or the directory of its MIB module under profiles.mibs of the configuration (simonectl: --mibs)", name)
 }
 

@@ -146,6 +146,9 @@ func ReadProfiles(files, mibs []string) (held *profile.Set, warnings []string, e
 		}
 	}
 	held, warnings, ps := p.load(".")
+	if held == nil && len(ps) == 0 {
+		held = profile.BuiltInSet()
+	}
 	return held, warnings, ps.err()
 }
 

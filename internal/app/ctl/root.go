@@ -79,6 +79,7 @@ func newRoot(o *options, extra ...*cobra.Command) *cobra.Command {
 		newSnmpdConfigCommand(o),
 		newMIBCommand(o),
 		newDeviceCommand(o),
+		newProfileCommand(o),
 		newGetCommand(o),
 		newWalkCommand(o),
 		newBackupCommand(o),
