@@ -40,9 +40,6 @@ func (e *Engine) abort(n *Node, why string) {
 	e.record(Entry{Kind: KindAbort, Node: n.ID, From: n.Owner, To: n.Intent.Target, Nodes: 1, Seen: why})
 	e.counters.Aborts++
 	e.quietUntil[n.ID] = e.now.Add(e.settings.Trigger)
-	if n.Under == n.Intent.Target {
-		n.Under = 0
-	}
 	if t := n.Intent.Target; n.Intent.Why == KindAdopt && e.children[t] != nil {
 		// It had the node before this manager knew: what nobody else has polled
 		// meanwhile counts, and what is still in its log.
@@ -61,6 +58,9 @@ func (e *Engine) abort(n *Node, why string) {
 // somebody else. It destroys only what was granted before its own row (Below), so
 // the owner's is raised above it here.
 func (e *Engine) dropIntent(n *Node) {
+	if t := n.Intent.Target; n.Under == t || e.state.Nodes[n.Under].Owner == t { // an ILM there, and there only
+		n.Under = 0
+	}
 	n.Intent = Intent{}
 	e.dropHeld(n.ID)
 	if e.settings.Levels > 0 && n.Owner != 0 {

@@ -36,3 +36,34 @@ func TestLeafThatHasBecomeAnILMStays(t *testing.T) {
 		})
 	}
 }
+
+// What the target of a move said of ILMs below it is void when the move is given
+// up: the node would wait for ever to be told a leaf by one who has it no more.
+func TestGivenUpMoveForgetsWhoAnnouncedIt(t *testing.T) {
+	for _, under := range []mib.NodeID{0, 8} { // the node is an ILM right below the target, or below 8 there
+		s := DefaultSettings()
+		s.Levels, s.Below = 2, 2
+		e := New(State{Meta: Meta{Self: 1, Term: 1, High: mib.Epoch{1<<16 | 9}}, Nodes: map[mib.NodeID]Node{
+			2: {ID: 2, Kind: mib.KindLeaf, Owner: 1, Epoch: epoch(1), Wanted: true},
+			3: {ID: 3, Kind: mib.KindLeaf, Owner: 1, Epoch: epoch(2), Wanted: true},
+			8: {ID: 8, Kind: mib.KindLeaf, Owner: 3, Epoch: epoch(5), Manager: true},
+			9: {ID: 9, Kind: mib.KindLeaf, Owner: 2, Epoch: epoch(3), Intent: Intent{Target: 3, Epoch: epoch(4), Why: KindDrain}},
+		}}, s, 1)
+		if _, err := e.Step(Restarted{At: At{start}}); err != nil {
+			t.Fatal(err)
+		}
+		r := &mib.Record{Kind: mib.RecordILM, Node: 9}
+		if under != 0 {
+			r.Payload = underPayload(under)
+		}
+		e.announced(e.children[3], r)
+		n, _ := e.node(9)
+		if !n.manages() {
+			t.Fatal("what the target says does not count while the move is under way")
+		}
+		e.abort(n, "a test")
+		if n, _ := e.Node(9); n.manages() {
+			t.Errorf("under %d: still taken for an ILM below node %d", under, n.Under)
+		}
+	}
+}
