@@ -26,6 +26,7 @@ type agenda struct {
 	nodes    map[mib.NodeID]struct{} // of Engine.open
 	late     []mib.NodeID            // nodes that changed after it was seen to where they belong: for the next step
 	children []*child                // those with stirred set
+	waiting  map[mib.NodeID]struct{} // nodes that had nowhere to go when they were last looked at
 	looked   Instant                 // when everything was looked at last
 	wakes    wakeQueue               // of all children
 }
@@ -82,7 +83,7 @@ func (e *Engine) concern(ev Event) {
 // something waits at the children that are on it.
 func (e *Engine) complete() {
 	a := &e.agenda
-	if e.asked || e.now >= e.nextRound || slices.ContainsFunc(a.children, func(c *child) bool { return e.standing(c) != c.stood }) {
+	if e.asked || e.now >= e.nextRound {
 		a.all = true
 	}
 	if a.all {
@@ -99,6 +100,20 @@ func (e *Engine) complete() {
 			} else {
 				delete(c.open, id)
 			}
+		}
+	}
+	for id := range a.waiting {
+		if until, quiet := e.quietUntil[id]; quiet && e.now >= until {
+			a.nodes[id] = struct{}{}
+		}
+	}
+	if slices.ContainsFunc(a.children, func(c *child) bool { return e.standing(c) != c.stood }) {
+		a.roles = true
+		for id := range a.waiting {
+			a.nodes[id] = struct{}{}
+		}
+		for id := range e.children[e.state.Meta.Self].open {
+			a.nodes[id] = struct{}{}
 		}
 	}
 }

@@ -58,6 +58,8 @@ type child struct {
 	wake    Instant                 // to be looked at then
 	wakeAt  int                     // its place in the queue of wakes
 
+	portion portion
+
 	ackedSeq uint32 // acknowledged in the log's present incarnation
 	ackAt    Instant
 	marks    map[mib.NodeID]Cursor // where the log must be read to before the node's row may go

@@ -6,26 +6,39 @@ import (
 	"simone/mib"
 )
 
-// control sends each child what it lacks, one control SET at a time.
+// control sends each child what it lacks, one control SET at a time. What that
+// is is found out for all of them first: what one is sent hides what it has
+// until it answers.
 func (e *Engine) control() {
+	type lack struct {
+		c    *child
+		rows []mib.SupportRow
+		gone []mib.Tombstone
+	}
+	var lacks []lack
 	for _, c := range e.stirred() {
-		if !e.free(c) {
-			continue
+		if e.free(c) {
+			open := sortedKeys(c.open)
+			l := lack{c: c, rows: e.toStage(c, open)}
+			if len(l.rows) == 0 {
+				l.gone = e.toDestroy(c, open)
+			}
+			lacks = append(lacks, l)
 		}
-		n := e.state.Nodes[c.id]
+	}
+	for _, l := range lacks {
+		c, n := l.c, e.state.Nodes[l.c.id]
 		settings := e.ilmSettings(&n)
-		if n.Wanted && !c.self && (!c.report.Active || c.settings != settings) {
+		switch {
+		case n.Wanted && !c.self && (!c.report.Active || c.settings != settings):
 			e.send(c, ControlSet{Verb: Promote, Settings: settings})
-			continue
-		}
-		open := sortedKeys(c.open)
-		if rows := e.toStage(c, open); len(rows) > 0 {
-			e.send(c, ControlSet{Verb: Stage, Apply: mib.Apply{Stage: rows}})
-		} else if gone := e.toDestroy(c, open); len(gone) > 0 {
-			e.send(c, ControlSet{Verb: Release, Apply: mib.Apply{Destroy: gone}})
-		} else if n.Retiring && e.drainedOut(c) {
+		case len(l.rows) > 0:
+			e.send(c, ControlSet{Verb: Stage, Apply: mib.Apply{Stage: l.rows}})
+		case len(l.gone) > 0:
+			e.send(c, ControlSet{Verb: Release, Apply: mib.Apply{Destroy: l.gone}})
+		case n.Retiring && e.drainedOut(c):
 			e.send(c, ControlSet{Verb: Demote})
-		} else {
+		default:
 			e.acknowledge(c)
 		}
 	}
@@ -157,10 +170,10 @@ const stageMargin = 20 * time.Millisecond
 
 // acknowledge tells a child how far its log is stored, now and then.
 func (e *Engine) acknowledge(c *child) {
-	cur := e.state.Cursors[c.id]
-	if cur.Incarnation == 0 || cur.Incarnation != c.report.Log.Incarnation || cur.Seq <= c.ackedSeq {
+	if !e.unacknowledged(c) {
 		return
 	}
+	cur := e.state.Cursors[c.id]
 	const many = 4096 // records: do not wait while a log fills up
 	// What a probe reads while a SET is out is not believed. Where triggers
 	// and probes keep step, each probe would have an acknowledgement beside it.
@@ -173,6 +186,12 @@ func (e *Engine) acknowledge(c *child) {
 		cur = c.report.Log
 	}
 	e.send(c, ControlSet{Verb: Acknowledge, Cursor: cur})
+}
+
+// unacknowledged reports whether more of a child's log is stored than it knows.
+func (e *Engine) unacknowledged(c *child) bool {
+	cur := e.state.Cursors[c.id]
+	return cur.Incarnation != 0 && cur.Incarnation == c.report.Log.Incarnation && cur.Seq > c.ackedSeq
 }
 
 // drainedOut reports whether a retiring ILM has nothing left: no rows, no

@@ -25,6 +25,7 @@ type Engine struct {
 	children map[mib.NodeID]*child // self among them
 	line     []*child              // children by NodeID
 	ids      []mib.NodeID          // of nodes, sorted
+	hosting  []hosting             // of ids
 	owned    map[mib.NodeID]map[mib.NodeID]struct{}
 	wanted   map[mib.NodeID]struct{}                // nodes that are to be ILMs
 	deeper   map[mib.NodeID]struct{}                // nodes that are ILMs below others
@@ -107,7 +108,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 		scouts: make(map[mib.NodeID]*scout), addressed: make(map[mib.NodeID]mib.Epoch), searches: make(map[mib.NodeID]*search), heardOf: make(map[mib.NodeID]Instant), promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
 		wanted: make(map[mib.NodeID]struct{}), deeper: make(map[mib.NodeID]struct{}), open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
 		moving: make(map[mib.NodeID]struct{}), tied: make(map[mib.NodeID]map[mib.NodeID]struct{}), holders: make(map[mib.NodeID][]mib.NodeID),
-		agenda:     agenda{nodes: make(map[mib.NodeID]struct{})},
+		agenda:     agenda{nodes: make(map[mib.NodeID]struct{}), waiting: make(map[mib.NodeID]struct{})},
 		dirtyNodes: make(map[mib.NodeID]struct{}), dirtyLedgers: make(map[mib.NodeID]struct{}), dirtyCursors: make(map[mib.NodeID]struct{}),
 	}
 	if e.state.Nodes == nil {
@@ -135,6 +136,10 @@ func New(state State, settings Settings, seed uint64) *Engine {
 		e.state.Meta.NextID = max(e.state.Meta.NextID, id+1)
 	}
 	slices.Sort(e.ids)
+	for _, id := range e.ids {
+		n := e.state.Nodes[id]
+		e.hosting = append(e.hosting, e.hostingOf(&n))
+	}
 	return e
 }
 
@@ -212,6 +217,10 @@ func (e *Engine) work() {
 			e.announce(c)
 		}
 		e.announceDeeper()
+	} else {
+		for id := range e.agenda.nodes { // probes ask for their rows
+			e.enrol(id)
+		}
 	}
 	e.probeAll()
 	e.settleAgenda()

@@ -156,6 +156,17 @@ func (m *memory) ended(now Instant, trigger time.Duration, t Transformation, mov
 // utilisation by how often it is polled and, where that is known, what one
 // poll takes.
 func (e *Engine) gaugeLoads(c *child, v *ChildView) {
+	p := e.portionOf(c)
+	v.Rate = p.rate
+	v.Loads = make([]float64, len(v.Nodes))
+	for i, weight := range p.weights {
+		v.Loads[i] = v.Utilisation * weight / p.total
+	}
+}
+
+// usualCost is the mean of what polls of a child's nodes cost, in seconds, of
+// those of which that is known; any one will do where nothing is.
+func (e *Engine) usualCost(c *child) float64 {
 	costs, known := time.Duration(0), 0
 	for id := range e.owned[c.id] {
 		if r := c.rows[id]; r != nil && r.Cost > 0 {
@@ -163,30 +174,10 @@ func (e *Engine) gaugeLoads(c *child, v *ChildView) {
 			known++
 		}
 	}
-	usual := 1.0 // any one will do where nothing is known
-	if known > 0 {
-		usual = costs.Seconds() / float64(known)
+	if known == 0 {
+		return 1
 	}
-	weigh := func(id mib.NodeID) (polls, weight float64) {
-		n := e.state.Nodes[id]
-		polls = 1 / e.interval(&n).Seconds()
-		if r := c.rows[id]; r != nil && r.Cost > 0 {
-			return polls, polls * r.Cost.Seconds()
-		}
-		return polls, polls * usual
-	}
-	total := 0.0
-	v.Rate = 0
-	for _, id := range e.ownedBy(c.id) { // in order, as sums of fractions depend on it
-		polls, weight := weigh(id)
-		v.Rate += polls
-		total += weight
-	}
-	v.Loads = make([]float64, len(v.Nodes))
-	for i, id := range v.Nodes {
-		_, weight := weigh(id)
-		v.Loads[i] = v.Utilisation * weight / total
-	}
+	return costs.Seconds() / float64(known)
 }
 
 // capacity is how many rows an ILM may have; 0: no limit.

@@ -59,12 +59,15 @@ func (e *Engine) learnHost(r *mib.Record) {
 
 // hostLoad is what is known of a machine now. What was told long ago says
 // nothing.
-func (e *Engine) hostLoad(n *Node) (HostView, bool) {
-	h := e.hosts[n.ID]
-	if h == nil || e.now.Sub(h.at) > staleAfter*e.interval(n) {
+func (e *Engine) hostLoad(id mib.NodeID, every time.Duration) (HostView, bool) {
+	if every == 0 {
+		every = e.settings.Interval
+	}
+	h := e.hosts[id]
+	if h == nil || e.now.Sub(h.at) > staleAfter*every {
 		return HostView{}, false
 	}
-	return HostView{ID: n.ID, HostLoad: h.HostLoad, Idle: h.idle, RTT: h.rtt}, true
+	return HostView{ID: id, HostLoad: h.HostLoad, Idle: h.idle, RTT: h.rtt}, true
 }
 
 // staleAfter is for how many intervals what a machine told of itself holds.

@@ -20,7 +20,7 @@ func (e *Engine) save(n *Node) {
 	old, known := e.state.Nodes[n.ID]
 	if !known {
 		i, _ := slices.BinarySearch(e.ids, n.ID)
-		e.ids = slices.Insert(e.ids, i, n.ID)
+		e.ids, e.hosting = slices.Insert(e.ids, i, n.ID), slices.Insert(e.hosting, i, hosting{})
 		e.own(n.Owner, n.ID)
 	} else if old.Owner != n.Owner {
 		delete(e.owned[old.Owner], n.ID)
@@ -41,6 +41,10 @@ func (e *Engine) save(n *Node) {
 	}
 	e.untie(&old)
 	e.tie(n)
+	i, _ := slices.BinarySearch(e.ids, n.ID)
+	e.hosting[i] = e.hostingOf(n)
+	e.stale(old.Owner)
+	e.stale(n.Owner)
 	e.state.Nodes[n.ID] = *n
 	e.dirtyNodes[n.ID] = struct{}{}
 	e.touch(n.ID)
@@ -110,6 +114,7 @@ func (e *Engine) setRow(c *child, r *seenRow) {
 		e.holders[id] = append(e.holders[id], c.id)
 	}
 	c.rows[id] = r
+	c.portion.known = false
 	c.digest.Add(id, r.Row.Epoch)
 }
 
@@ -118,6 +123,7 @@ func (e *Engine) dropRow(c *child, id mib.NodeID) {
 	if old := c.rows[id]; old != nil {
 		c.digest.Remove(id, old.Row.Epoch)
 		delete(c.rows, id)
+		c.portion.known = false
 		e.unhold(c, id)
 	}
 }
@@ -128,6 +134,7 @@ func (e *Engine) dropRows(c *child) {
 		e.unhold(c, id)
 	}
 	c.rows = make(map[mib.NodeID]*seenRow, len(c.rows))
+	c.portion.known = false
 	c.digest = mib.Digest{}
 }
 

@@ -103,6 +103,7 @@ func (e *Engine) granted(in Node) {
 	n.Zero = in.Zero
 	if !fresh && old.Grant == n.Grant && same(&old, n) {
 		e.state.Nodes[n.ID] = *n // not worth a write
+		e.stale(n.Owner)
 		return
 	}
 	e.save(n)
@@ -229,6 +230,9 @@ func (e *Engine) tuned(s Settings) {
 		e.nextRound = e.now.Add(s.Trigger)
 	}
 	if s.Interval != old.Interval {
+		for _, c := range e.line {
+			c.portion.known = false
+		}
 		for _, id := range e.ids {
 			if n, _ := e.node(id); n.Interval == 0 && n.Owner != 0 && !n.leaving() {
 				*n = n.clone()

@@ -22,6 +22,7 @@ func (e *Engine) settleLeaving(n *Node) bool {
 	}
 	delete(e.owned[n.Owner], n.ID)
 	e.untie(n)
+	e.stale(n.Owner)
 	delete(e.wanted, n.ID)
 	delete(e.deeper, n.ID)
 	delete(e.heardOf, n.ID)
@@ -31,7 +32,7 @@ func (e *Engine) settleLeaving(n *Node) bool {
 	delete(e.dirtyNodes, n.ID)
 	delete(e.dirtyLedgers, n.ID)
 	if i, found := slices.BinarySearch(e.ids, n.ID); found {
-		e.ids = slices.Delete(e.ids, i, i+1)
+		e.ids, e.hosting = slices.Delete(e.ids, i, i+1), slices.Delete(e.hosting, i, i+1)
 	}
 	e.forget = append(e.forget, n.ID)
 	return true

@@ -25,6 +25,9 @@ func (e *Engine) place() {
 	for _, id := range looked {
 		if n, known := e.state.Nodes[id]; known && n.Intent.Target == 0 && e.misplaced(&n) != KindNone {
 			away = append(away, id)
+			e.agenda.waiting[id] = struct{}{} // until it is looked at again
+		} else {
+			delete(e.agenda.waiting, id)
 		}
 	}
 	if len(away) == 0 {
@@ -398,7 +401,10 @@ func (e *Engine) promote(id mib.NodeID) {
 
 // candidate is the first node that may be promoted.
 func (e *Engine) candidate() (mib.NodeID, bool) {
-	for _, id := range e.ids {
+	for i, id := range e.ids {
+		if !e.hosting[i].may && e.hosting[i].owner != 0 {
+			continue
+		}
 		if n := e.state.Nodes[id]; e.eligible(&n) {
 			return id, true
 		}

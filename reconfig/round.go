@@ -1,7 +1,6 @@
 package reconfig
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -135,16 +134,8 @@ func (e *Engine) view() (View, Round) {
 				t = c.report.Weighted
 			}
 			cv := ChildView{ID: id, Host: c.report.Host, Temperature: t, Utilisation: c.report.Utilisation, Busy: busy[id], Capacity: e.capacity(c)}
-			for _, k := range e.ownedBy(id) {
-				if n := e.state.Nodes[k]; n.Pinned || n.Placed != 0 || n.Intent.Target != 0 || n.Wanted || n.manages() {
-					cv.Fixed++
-				} else {
-					cv.Nodes = append(cv.Nodes, k)
-				}
-			}
-			slices.SortFunc(cv.Nodes, func(a, b mib.NodeID) int {
-				return cmp.Or(cmp.Compare(e.state.Nodes[a].Order, e.state.Nodes[b].Order), cmp.Compare(a, b))
-			})
+			p := e.portionOf(c)
+			cv.Nodes, cv.Fixed = p.movable, p.fixed
 			e.gaugeLoads(c, &cv)
 			e.memory.observe(e.now, s.Trigger, s.Thresholds, &cv)
 			cv.Rests = cv.Rests || unsettled[id]
@@ -155,15 +146,7 @@ func (e *Engine) view() (View, Round) {
 		}
 		r.Children = append(r.Children, RoundChild{ID: id, Temperature: c.report.Temperature, Nodes: len(e.owned[id]), Verdict: verdict})
 	}
-	asked := e.asking()
-	for _, id := range e.ids {
-		if n := e.state.Nodes[id]; e.eligible(&n) && n.Owner != 0 {
-			v.Idle = append(v.Idle, id)
-			if h, ok := e.hostLoad(&n); ok && !asked[id] {
-				v.Hosts = append(v.Hosts, h)
-			}
-		}
-	}
+	v.Idle, v.Hosts = e.idle(e.asking())
 	if len(v.Hosts) > 0 {
 		v.Turn = e.chance.Uint64()
 	}
