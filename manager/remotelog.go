@@ -12,6 +12,9 @@ import (
 const (
 	// maxLogRecords bounds one ReadLog. The engine asks again for the rest.
 	maxLogRecords = 2000
+	// maxLogOctets bounds it too: what is read is stored as one, and etcd takes
+	// a megabyte and a half.
+	maxLogOctets = 512 << 10
 	// Of so many octets an answer should be: it then fits an Ethernet frame.
 	logAnswerOctets = 1300
 	// recordOverhead is what a record's name and headers take beside it.
@@ -34,7 +37,8 @@ func (d *remoteDelegate) readLog(ctx context.Context, a reconfig.ReadLog) (answe
 	}
 	var records []mib.Record
 	read := d.clock.Now()
-	for repetitions, more := 8, true; more && len(records) < maxLogRecords; {
+	total := 0
+	for repetitions, more := 8, true; more && len(records) < maxLogRecords && total < maxLogOctets; {
 		response, err := d.ask(ctx, mib.Request{
 			Verb:           mib.VerbGetBulk,
 			MaxRepetitions: repetitions,
@@ -72,6 +76,7 @@ func (d *remoteDelegate) readLog(ctx context.Context, a reconfig.ReadLog) (answe
 			record.Age += read.Sub(received) // ages count until read
 			records = append(records, record)
 			octets += recordOverhead + len(v.Value.Bytes)
+			total += len(v.Value.Bytes)
 			count++
 			seq = number
 		}

@@ -138,3 +138,32 @@ func TestReadLogFailures(t *testing.T) {
 		})
 	}
 }
+
+// Of samples of large tables fewer are read at a time: they are stored as one.
+func TestReadLogIsBoundedInOctetsToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := agentWithLog(1, 40)
+		large := mib.Sample{}
+		for row := range uint32(5000) {
+			large.Values = append(large.Values, mib.MetricValue{Metric: 1, Instance: row + 1, Value: 0.1234567})
+		}
+		for seq := range uint32(40) {
+			r := exampleRecord(seq + 1)
+			r.Payload = large.Append(nil)
+			a.putRecord(r)
+		}
+		d := newRemote(a)
+		read := uint32(0)
+		for times := 0; read < 40; times++ {
+			got := readOnce(t, d, reconfig.Cursor{Incarnation: 5, Seq: read})
+			octets := 0
+			for _, r := range got.Records {
+				octets += len(r.Payload)
+			}
+			if n := len(got.Records); n == 0 || octets > 2*maxLogOctets || times > 10 {
+				t.Fatalf("%d records of %d octets at a time", n, octets)
+			}
+			read = got.Records[len(got.Records)-1].Seq
+		}
+	})
+}
