@@ -206,6 +206,7 @@ type Host struct {
 	nodes      map[mib.NodeID]*rowState
 	held       *profile.Set // of which plans and questions are
 	plans      map[string]*profile.Plan
+	former     map[string]*profile.Plan // of what was held before; rows may still name it
 	questions  map[asks]*question
 	window     window
 	measures   Measures
@@ -285,6 +286,7 @@ func New(cfg Config) (*Host, error) {
 		values:    newValues(),
 		nodes:     make(map[mib.NodeID]*rowState),
 		plans:     make(map[string]*profile.Plan),
+		former:    make(map[string]*profile.Plan),
 		questions: make(map[asks]*question),
 		tuning:    cfg.Tuning,
 		pace:      pace{cfg.Trigger, cfg.Interval},

@@ -211,12 +211,24 @@ func TestTablesThatEndAndProfilesThatChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		r = row(20, 2)
+		r.Profile = oven.Ref()
+		b.stage(t, r)
+		time.Sleep(2 * time.Second)
 		held.Store(next)
+		failures := b.Counts().Failures
+		time.Sleep(2 * time.Second)
+		if _, ok := b.value(oven.Metrics()[0].Number, 0); !ok || b.Counts().Failures > failures {
+			t.Errorf("a row that names the profile as it was is not polled any more: %+v", b.Counts())
+		}
+		r = row(20, 3)
+		r.Profile = litres.Ref()
+		b.stage(t, r)
 		time.Sleep(2 * time.Second)
 		if _, ok := b.value(litres.Metrics()[0].Number, 0); !ok || litres.Metrics()[0].Number == oven.Metrics()[0].Number {
 			t.Error("the profile that was read again is not polled")
 		}
-		r = row(21, 2)
+		r = row(21, 4)
 		r.Profile = oven.Ref()
 		e := b.tree.Set([]mib.Variable{fenceVar(b.fence()), applyVar(mib.Apply{Stage: []mib.SupportRow{r}})})
 		if e == nil || e.Status != mib.ResourceUnavailable || !strings.Contains(e.Reason, "give all managers the same file") {

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"errors"
+	"maps"
 	"time"
 
 	"simone/mib"
@@ -54,6 +55,7 @@ type stretch struct{ from, until int }
 func (h *Host) refresh() {
 	if set := h.cfg.Profiles(); set != h.held {
 		h.held, h.values.every = set, set.Every()
+		maps.Copy(h.former, h.plans)
 		clear(h.plans)
 		clear(h.questions)
 	}
@@ -66,6 +68,9 @@ func (h *Host) planOf(profiles string) (*profile.Plan, error) {
 		return p, nil
 	}
 	found, err := h.held.Find(profiles)
+	if p, had := h.former[profiles]; err != nil && had {
+		return p, nil // the row is of before, and will be written anew
+	}
 	if err != nil {
 		return nil, err
 	}
