@@ -49,7 +49,9 @@ func (m *machine) answer(r mib.Request) (mib.Response, time.Duration, bool) {
 	return mib.Response{Vars: vars}, time.Millisecond, true
 }
 
-func is(name string, v mib.Value) mib.Variable { return mib.Variable{Name: mib.MustOID(name), Value: v} }
+func is(name string, v mib.Value) mib.Variable {
+	return mib.Variable{Name: mib.MustOID(name), Value: v}
+}
 
 const (
 	upTimeName = "1.3.6.1.2.1.1.3.0"
