@@ -73,7 +73,9 @@ func (e *Engine) reported(ev ChildReported) {
 	// Whatever was read while a control SET was under way may be older than
 	// the SET; the fence tells.
 	current := c.claimed && c.set == nil && (r.Fence == c.acked || !e.keeps(GuardReadFence))
-	if c.claimed && c.set == nil && c.calm && c.seq == c.probeSeq && r.Fence.Compare(c.acked) < 0 { // it lost what it had kept
+	if c.claimed && c.set == nil && c.calm && c.seq == c.probeSeq && r.Fence != c.acked {
+		// It lost what it had kept, or another has written a fence between the
+		// last SET that was obeyed and one that was refused.
 		c.claimed, c.full, c.settings = false, true, IlmSettings{}
 	}
 	if r.Log.Incarnation != c.report.Log.Incarnation {
