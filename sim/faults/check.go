@@ -411,9 +411,11 @@ func (w *World) checkTrim(c *call, m *machine, to reconfig.Cursor) {
 	}
 }
 
-// checkEpochs: no two live lists hold a node at one epoch (vSameEpoch).
+// checkEpochs: no two live lists hold a node at one epoch (vSameEpoch). Managers
+// with copies of one store come to the same terms, and may give the same
+// epochs, until one of them is stopped (docs/guarantees.md, what is not promised).
 func (w *World) checkEpochs(a *reconfig.Control) {
-	if w.clones > 0 {
+	if w.clones > 0 || w.checks.rival {
 		return
 	}
 	for i := range a.Apply.Stage {
