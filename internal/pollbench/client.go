@@ -87,7 +87,7 @@ func RunClient(name string, n int, port uint16, in io.Reader, out io.Writer) err
 		if w.name != name {
 			continue
 		}
-		c, err := w.open(targets(n, port))
+		c, err := w.open(Targets(n, port))
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}

@@ -27,7 +27,7 @@ type engine struct {
 
 func newEngine(targets []netip.AddrPort, credential string, req mib.Request, wanted int) (*engine, error) {
 	keys, err := snmp.NewKeyring(
-		snmp.Credential{Name: "v2c", Version: snmp.V2c, Community: community},
+		snmp.Credential{Name: "v2c", Version: snmp.V2c, Community: Community},
 		snmp.Credential{Name: "v3", Version: snmp.V3, User: user()})
 	if err != nil {
 		return nil, err

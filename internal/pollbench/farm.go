@@ -18,8 +18,10 @@ const (
 	scalars      = 10
 	tableColumns = 6
 	tableRows    = 11
-	community    = "public"
 )
+
+// Community is the farm's.
+const Community = "public"
 
 func scalar(i int) mib.OID { return mib.OID{1, 3, 6, 1, 4, 1, 2021, 11, uint32(50 + i), 0} }
 
@@ -58,7 +60,7 @@ func RunFarm(ctx context.Context, out io.Writer) error {
 	}
 	u := user()
 	p, err := device.New(device.Config{
-		Listen: netip.MustParseAddrPort("0.0.0.0:0"), Devices: []device.Device{{Recording: r, Community: community}}, User: &u,
+		Listen: netip.MustParseAddrPort("0.0.0.0:0"), Devices: []device.Device{{Recording: r, Community: Community}}, User: &u,
 	})
 	if err != nil {
 		return fmt.Errorf("farm: %w", err)
@@ -67,8 +69,17 @@ func RunFarm(ctx context.Context, out io.Writer) error {
 	return p.Run(ctx)
 }
 
-// targets are n addresses of the farm at a port.
-func targets(n int, port uint16) []netip.AddrPort {
+// Cells are n cells of the table, column by column.
+func Cells(n int) []mib.OID {
+	all := make([]mib.OID, n)
+	for i := range all {
+		all[i] = tableColumn(i / tableRows).Append(uint32(i%tableRows + 1))
+	}
+	return all
+}
+
+// Targets are n addresses of the farm at a port.
+func Targets(n int, port uint16) []netip.AddrPort {
 	all := make([]netip.AddrPort, n)
 	a := netip.MustParseAddr("127.1.0.1")
 	for i := range all {

@@ -57,7 +57,7 @@ func newFloor(targets []netip.AddrPort, m *snmp.Message) (*floor, error) {
 
 // getMessage asks for the scalars, bulkMessage for the table.
 func getMessage() *snmp.Message {
-	m := &snmp.Message{Version: snmp.V2c, Community: []byte(community), PDU: snmp.PDU{Verb: mib.VerbGet, RequestID: 1 << 24}}
+	m := &snmp.Message{Version: snmp.V2c, Community: []byte(Community), PDU: snmp.PDU{Verb: mib.VerbGet, RequestID: 1 << 24}}
 	m.Vars = getVars()
 	return m
 }

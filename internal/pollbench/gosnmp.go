@@ -47,7 +47,7 @@ func newLibrary(targets []netip.AddrPort, pool bool, v3 bool, ask func(*gosnmp.G
 // client is set up for a target but not connected.
 func client(to netip.AddrPort, v3 bool) *gosnmp.GoSNMP {
 	c := &gosnmp.GoSNMP{
-		Target: to.Addr().String(), Port: to.Port(), Community: community, Version: gosnmp.Version2c,
+		Target: to.Addr().String(), Port: to.Port(), Community: Community, Version: gosnmp.Version2c,
 		Timeout: patience, MaxOids: gosnmp.MaxOids,
 	}
 	if v3 {

@@ -2,7 +2,6 @@ package ctl
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -42,10 +41,7 @@ woken while it sleeps; floor-get and floor-bulk differ in their datagrams.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithCancel(c.Context())
 			defer cancel()
-			go func() {
-				_, _ = io.Copy(io.Discard, os.Stdin) // ends with who asks
-				cancel()
-			}()
+			untilClosed(cancel)
 			return pollbench.RunFarm(ctx, o.stdout)
 		},
 	}
@@ -63,7 +59,10 @@ woken while it sleeps; floor-get and floor-bulk differ in their datagrams.`,
 			return pollbench.RunClient(args[0], n, uint16(port), os.Stdin, o.stdout)
 		},
 	}
-	c.AddCommand(poll, farm, client)
+	c.AddCommand(poll, o.benchILMCommand(), farm, client)
+	for _, hidden := range o.benchILMProcesses() {
+		c.AddCommand(hidden)
+	}
 	return c
 }
 
