@@ -35,17 +35,25 @@ func (h *Host) schedule(ctx context.Context) {
 		if ends := h.windowEnds(); active && (!polls || ends < next) {
 			next, polls = ends, true
 		}
+		h.mu.Lock()
+		next = h.tick(next)
+		h.mu.Unlock()
 		if !polls {
 			timer.Stop() // until it is kicked
 			continue
 		}
-		timer.Reset(max(h.cfg.Clock.Until(h.tick(next)), 0))
+		timer.Reset(max(h.cfg.Clock.Until(next), 0))
 	}
 }
 
-// tick is the first tick that is not before t.
+// longTick is how long a tick is at most.
+const longTick = 20 * time.Millisecond
+
+// tick is the first tick that is not before t. A tick is a thousandth of the
+// poll interval, within bounds: where polls are rare, more leave together.
+// h.mu is held.
 func (h *Host) tick(t reconfig.Instant) reconfig.Instant {
-	tick := reconfig.Instant(h.cfg.Tick)
+	tick := reconfig.Instant(max(h.cfg.Tick, min(h.pollInterval()/1000, longTick)))
 	return (t + tick - 1) / tick * tick
 }
 

@@ -121,7 +121,9 @@ func (a *asker) Answered(_ netip.AddrPort, r *mib.Response) {
 }
 
 // engineTick is that of managers.
-const engineTick = 5 * time.Millisecond
+func engineTick(interval time.Duration) time.Duration {
+	return min(max(interval/1000, 5*time.Millisecond), 20*time.Millisecond)
+}
 
 // RunEngine is the poll engine alone: it asks each device once in an interval,
 // spread evenly, says on out that it has begun, and ends with ctx, when it tells
@@ -146,7 +148,7 @@ func RunEngine(ctx context.Context, devices int, port uint16, interval time.Dura
 	fmt.Fprintln(out, os.Getpid())
 	targets, a := pollbench.Targets(devices, port), new(asker)
 	began, asked := time.Now(), 0
-	tick := time.NewTicker(engineTick)
+	tick := time.NewTicker(engineTick(interval))
 	defer tick.Stop()
 	send := func() {
 		due := int(float64(devices) * float64(time.Since(began)) / float64(interval))
