@@ -48,7 +48,7 @@ var layers = []layer{
 	{name: "manager", below: "mib profile reconfig temperature"},
 	{name: "ilm", below: "agent manager mib profile reconfig"},
 	{name: "tlm", below: "internal/config internal/trace manager mib profile reconfig"},
-	{name: "internal/ilmbench", below: "mib manager internal/snmp internal/store internal/pollbench agent/responder"},
+	{name: "internal/ilmbench", below: "mib profile manager internal/snmp internal/store internal/pollbench agent/responder"},
 	{name: "internal/testbed", below: "*"},
 	{name: "internal/app/chassis", below: "*"},
 	{name: "internal/app/node", below: "*"},

@@ -16,8 +16,9 @@ import (
 	"simone/internal/pollbench"
 )
 
-// Objects is how many of each device are read by one poll.
-const Objects = 60
+// Objects is how many of each device are read by one poll, beside the time that
+// it has been up.
+const Objects = pollbench.TableCells
 
 // Config is how much is measured.
 type Config struct {
@@ -209,10 +210,10 @@ func (p *process) tell() (objects int, err error) {
 	if _, err := fmt.Sscan(line, &answered, &failed); err != nil {
 		return 0, err
 	}
-	if failed*100 > answered {
-		return 0, fmt.Errorf("%d polls of %d failed", failed, answered+failed)
+	if failed*Objects*100 > answered {
+		return 0, fmt.Errorf("%d polls failed, and %d objects were answered", failed, answered)
 	}
-	return answered * Objects, nil
+	return answered, nil
 }
 
 // staging is what giving the manager one device takes at most.

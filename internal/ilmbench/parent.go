@@ -52,6 +52,10 @@ func (p *parent) promote(ctx context.Context, devices int, port uint16, interval
 	if err != nil {
 		return err
 	}
+	_, ref, err := profiled()
+	if err != nil {
+		return err
+	}
 	var apply mib.Apply
 	octets := 1
 	flush := func() error {
@@ -63,7 +67,7 @@ func (p *parent) promote(ctx context.Context, devices int, port uint16, interval
 		row := mib.SupportRow{
 			Node: mib.NodeID(10 + i), Epoch: mib.Epoch{1<<16 | 1}, Slot: 1, Interval: interval, Kind: mib.KindDevice,
 			Due: max(time.Until(begins), 0) + time.Duration(i)*interval/time.Duration(devices), Name: fmt.Sprint("device-", i), Address: at.String(),
-			Profile: profileName, Credential: credential,
+			Profile: ref, Credential: credential,
 		}
 		if octets+row.Len() > mib.MaxApply {
 			if err := flush(); err != nil {

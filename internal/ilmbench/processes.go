@@ -17,6 +17,7 @@ import (
 	"simone/internal/store"
 	"simone/manager"
 	"simone/mib"
+	"simone/profile"
 )
 
 // self is the manager that is measured, as its parent calls it.
@@ -31,21 +32,19 @@ func (node) Identity() manager.Identity {
 func (node) SetRole(mib.Role)   {}
 func (node) Intrusion() float64 { return 0 }
 
-const (
-	profileName = "bench"
-	credential  = "bench"
-)
+const credential = "bench"
 
-// profile is what is read of each device.
-func profile() mib.Profile {
-	p := mib.Profile{Name: profileName}
-	for i, o := range pollbench.Cells(Objects) {
-		name := fmt.Sprintf("cell%d", i)
-		p.Metrics = append(p.Metrics, mib.ProfileMetric{
-			Metric: mib.Metric{Name: name, Profile: profileName, Number: mib.MetricNumber(profileName, name), Scale: 1}, OID: o,
-		})
+// profiled is what is read of each device: the farm's table, of whose counters
+// rates are made.
+func profiled() (set *profile.Set, ref string, err error) {
+	p := &profile.Profile{Name: "bench"}
+	for i, o := range pollbench.Columns() {
+		p.Objects = append(p.Objects, profile.Object{Name: fmt.Sprint("column", i), OID: o, Column: true, Kind: profile.Rate, Unit: "octets/s"})
 	}
-	return p
+	if set, err = profile.NewSet([]*profile.Profile{p}, nil); err != nil {
+		return nil, "", err
+	}
+	return set, p.Ref(), nil
 }
 
 func openPoller() (*snmp.Poller, error) {
@@ -68,10 +67,13 @@ func RunManager(ctx context.Context, dir string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	p := profile()
+	set, _, err := profiled()
+	if err != nil {
+		return err
+	}
 	host, err := manager.New(manager.Config{
 		Node: node{}, Store: db, Poller: poller, Clock: manager.NewClock(),
-		Profiles:        func(name string) (mib.Profile, bool) { return p, name == profileName },
+		Profiles:        func() *profile.Set { return set },
 		HoldsCredential: func(name string) bool { return name == credential },
 		Credential:      credential, LogRecords: 100_000, Events: db,
 	})
@@ -108,16 +110,33 @@ func RunManager(ctx context.Context, dir string, out io.Writer) (err error) {
 	return err
 }
 
-// asker counts what the engine was answered.
-type asker struct{ answered, failed atomic.Int64 }
+// alone asks a device what a poll of the manager does: how long it has been up,
+// and then the table. It counts what it is answered.
+type alone struct {
+	table            mib.Walk
+	answered, failed atomic.Int64
+}
 
 // Answered implements mib.Asker.
-func (a *asker) Answered(_ netip.AddrPort, r *mib.Response) {
-	if r.Err != nil || r.Status != mib.NoError || len(r.Vars) != Objects {
+func (a *alone) Answered(to netip.AddrPort, r *mib.Response) {
+	if r.Err != nil || r.Status != mib.NoError {
 		a.failed.Add(1)
 		return
 	}
-	a.answered.Add(1)
+	a.table.Ask(to, a)
+}
+
+// Walked implements mib.Walker.
+func (a *alone) Walked(_ netip.AddrPort, r *mib.Response) bool {
+	a.answered.Add(int64(len(r.Vars)))
+	return true
+}
+
+// Ended implements mib.Walker.
+func (a *alone) Ended(_ netip.AddrPort, err error) {
+	if err != nil {
+		a.failed.Add(1)
+	}
 }
 
 // engineTick is that of managers.
@@ -127,26 +146,26 @@ func engineTick(interval time.Duration) time.Duration {
 
 // RunEngine is the poll engine alone: it asks each device once in an interval,
 // spread evenly, says on out that it has begun, and ends with ctx, when it tells
-// how many polls were answered.
+// how many objects it was answered, and how many polls failed.
 func RunEngine(ctx context.Context, devices int, port uint16, interval time.Duration, out io.Writer) error {
 	poller, err := openPoller()
 	if err != nil {
 		return err
 	}
-	p := profile()
-	req := mib.Request{Credential: credential, Verb: mib.VerbGet, Timeout: time.Second}
-	for _, o := range p.OIDs() {
-		req.Vars = append(req.Vars, mib.Variable{Name: o})
-	}
+	req := mib.Request{Credential: credential, Verb: mib.VerbGet, Timeout: time.Second, Vars: []mib.Variable{{Name: sysUpTime()}}}
 	query, err := poller.Prepare(req)
 	if err != nil {
+		return err
+	}
+	a := new(alone)
+	if a.table, err = poller.PrepareWalk(mib.Request{Credential: credential, Timeout: time.Second}, pollbench.Columns()); err != nil {
 		return err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- poller.Run(running) }()
 	fmt.Fprintln(out, os.Getpid())
-	targets, a := pollbench.Targets(devices, port), new(asker)
+	targets := pollbench.Targets(devices, port)
 	began, asked := time.Now(), 0
 	tick := time.NewTicker(engineTick(interval))
 	defer tick.Stop()
@@ -168,3 +187,6 @@ func RunEngine(ctx context.Context, devices int, port uint16, interval time.Dura
 	fmt.Fprintln(out, a.answered.Load(), a.failed.Load())
 	return err
 }
+
+// sysUpTime is what rates go by.
+func sysUpTime() mib.OID { return mib.OID{1, 3, 6, 1, 2, 1, 1, 3, 0} }

@@ -40,6 +40,7 @@ func user() snmp.User {
 // recording is what each agent of the farm answers.
 func recording() (*device.Recording, error) {
 	var text strings.Builder
+	fmt.Fprintln(&text, "1.3.6.1.2.1.1.3.0|67|8640000") // sysUpTime
 	for i := range scalars {
 		fmt.Fprintf(&text, "%v|65|%d\n", scalar(i), 3_000_000_000+i)
 	}
@@ -69,11 +70,14 @@ func RunFarm(ctx context.Context, out io.Writer) error {
 	return p.Run(ctx)
 }
 
-// Cells are n cells of the table, column by column.
-func Cells(n int) []mib.OID {
-	all := make([]mib.OID, n)
+// TableCells is how many cells the table has.
+const TableCells = tableColumns * tableRows
+
+// Columns are those of the table.
+func Columns() []mib.OID {
+	all := make([]mib.OID, tableColumns)
 	for i := range all {
-		all[i] = tableColumn(i / tableRows).Append(uint32(i%tableRows + 1))
+		all[i] = tableColumn(i)
 	}
 	return all
 }

@@ -27,8 +27,8 @@ func (o *options) benchILMCommand() *cobra.Command {
 	cfg := ilmbench.Config{Devices: 10_000, Interval: time.Minute, For: time.Minute}
 	c := &cobra.Command{
 		Use: "ilm", Short: "measure what a whole ILM costs, beside the poll engine alone", Args: cobra.NoArgs,
-		Long: `Has an ILM poll a farm of devices on the loopback, ` + fmt.Sprint(ilmbench.Objects) + ` objects of each in an
-interval, with its list in a store on disk, its tables, and its report log, which
+		Long: `Has an ILM poll a farm of devices on the loopback, ` + fmt.Sprint(ilmbench.Objects) + ` objects of a table
+of each in an interval, of which it makes rates, with its list in a store on disk, its tables, and its report log, which
 is read over SNMP every ten seconds and acknowledged; its aggregates are read once
 a minute. At the same time the poll engine alone asks the same of the same farm,
 at the same pace. Each has a process of its own; CPU time and memory are theirs.
