@@ -85,7 +85,7 @@ type Config struct {
 	Trigger  time.Duration // window of temperatures until the parent says; 0: 10 s
 	Interval time.Duration // of polls, for rows that name none, until the parent says; 0: 10 s
 	// Tick is the grid on which polls leave, as a wake-up costs more than a
-	// packet: 0 is 5 ms, or where polls are rare up to 20 ms.
+	// packet: 0 is 5 ms, or where polls are rare up to 50 ms.
 	Tick time.Duration
 	// Priorities are of profiles, by name; without one SIMONE nodes have
 	// PriorityHigh, and devices PriorityNormal.

@@ -47,7 +47,7 @@ func (h *Host) schedule(ctx context.Context) {
 }
 
 // longTick is how long a tick is at most.
-const longTick = 20 * time.Millisecond
+const longTick = 50 * time.Millisecond
 
 // tick is the first tick that is not before t. A tick is a thousandth of the
 // poll interval, within bounds: where polls are rare, more leave together.

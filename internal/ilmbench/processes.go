@@ -141,7 +141,7 @@ func (a *alone) Ended(_ netip.AddrPort, err error) {
 
 // engineTick is that of managers.
 func engineTick(interval time.Duration) time.Duration {
-	return min(max(interval/1000, 5*time.Millisecond), 20*time.Millisecond)
+	return min(max(interval/1000, 5*time.Millisecond), 50*time.Millisecond)
 }
 
 // RunEngine is the poll engine alone: it asks each device once in an interval,

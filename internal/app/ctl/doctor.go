@@ -84,6 +84,7 @@ func (c *client) examine(ctx context.Context, from endpoint) ([]Check, error) {
 	x.store()
 	x.fences()
 	x.logs()
+	x.shedding()
 	x.paused()
 	return x.checks, nil
 }
@@ -147,7 +148,7 @@ func (c *client) visitManager(ctx context.Context, tlm station, m Manager) visit
 	}
 	v.cells, v.err = c.group(ctx, at, append(settingsObjects(), mib.SimoneNodeId, mib.SimoneNodeRole, mib.SimoneNodeSoftware,
 		mib.SimoneIlmOperStatus, mib.SimoneIlmFence, mib.SimoneIlmLease, mib.SimoneIlmLastRound,
-		mib.SimoneIlmTriggerInterval, mib.SimoneIlmSupportCount, mib.SimoneIlmSubtreeDigest, mib.SimoneIlmLogDropped, mib.SimoneIlmStaleFences)...)
+		mib.SimoneIlmTriggerInterval, mib.SimoneIlmSupportCount, mib.SimoneIlmSubtreeDigest, mib.SimoneIlmLogDropped, mib.SimoneIlmStaleFences, mib.SimoneIlmShedShare)...)
 	if v.err != nil {
 		return v
 	}
@@ -391,6 +392,18 @@ func (x *examination) logs() {
 		}
 	}
 	x.judge("report logs", Warn, wrong, "it was cut off for longer than its log is deep; if that repeats, raise ilm.log_records there", "no manager dropped a record")
+}
+
+// shedding checks that every manager has time for all its polls.
+func (x *examination) shedding() {
+	var wrong []string
+	for _, v := range x.visits {
+		if share := v.hundredths(mib.SimoneIlmShedShare); v.err == nil && share != nil && *share > 0 {
+			wrong = append(wrong, fmt.Sprintf("%s leaves out %s of its polls", who(v.ID, v.Name), unit(share, "%")))
+		}
+	}
+	x.judge("shed polls", Warn, wrong, "there is more to poll than they have time for: let more nodes be ILMs, or poll less often; simonectl slow tells what costs most",
+		"every manager has time for all its polls")
 }
 
 func (x *examination) paused() {

@@ -99,6 +99,7 @@ func TestDoctor(t *testing.T) {
 		}, "store", Fail, "cannot read its events"},
 		{"StaleFence", func(f *fleet) { f.c.put(mib.SimoneIlmStaleFences, mib.Counter32(1)) }, "stale fences", Warn, "ilm-c (6) refused 1 SET of an older manager"},
 		{"Dropped", func(f *fleet) { f.c.put(mib.SimoneIlmLogDropped, mib.Counter32(12)) }, "report logs", Warn, "ilm-c (6) dropped 12 records"},
+		{"Shed", func(f *fleet) { f.c.put(mib.SimoneIlmShedShare, mib.Hundredths(12.5)) }, "shed polls", Warn, "ilm-c (6) leaves out 12.5% of its polls"},
 		{"Paused", func(f *fleet) { f.tlm.put(mib.SimoneReconfigPaused, mib.Truth(true)) }, "planned moves", Warn, "paused"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

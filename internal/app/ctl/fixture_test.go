@@ -244,7 +244,7 @@ func (a *agent) manages(parent mib.NodeID) {
 		fence = mib.Fence{Parent: parent, Own: mib.Epoch{1<<16 | 1}, Term: 1, Seq: 7}
 	}
 	a.put(mib.SimoneIlmOperStatus, mib.Integer(int32(mib.IlmUp)), mib.SimoneIlmFence, mib.Octets(fence.Append(nil)),
-		mib.SimoneIlmLatenessMean, mib.Gauge(600), mib.SimoneIlmLatenessP99, mib.Gauge(4100), mib.SimoneIlmShedShare, mib.Hundredths(2.5),
+		mib.SimoneIlmLatenessMean, mib.Gauge(600), mib.SimoneIlmLatenessP99, mib.Gauge(4100), mib.SimoneIlmShedShare, mib.Gauge(0),
 		mib.SimoneIlmShedHigh, mib.Counter32(0), mib.SimoneIlmShedNormal, mib.Counter32(7), mib.SimoneIlmShedLow, mib.Counter32(90),
 		mib.SimoneIlmLease, mib.Gauge(400), mib.SimoneIlmLastRound, mib.Gauge(800),
 		mib.SimoneIlmTriggerInterval, mib.Gauge(1000), mib.SimoneIlmSupportCount, mib.Gauge(2),
