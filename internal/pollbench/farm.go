@@ -49,6 +49,11 @@ func recording() (*device.Recording, error) {
 			fmt.Fprintf(&text, "%v|65|%d\n", tableColumn(c).Append(uint32(r+1)), 2_000_000_000+1000*c+r)
 		}
 	}
+	for i, column := range Columns() {
+		for r := range columnRows {
+			fmt.Fprintf(&text, "%v|65|%d\n", column.Append(uint32(r+1)), 1_000_000_000+1000*i+r)
+		}
+	}
 	return device.Read("farm", strings.NewReader(text.String()))
 }
 
@@ -70,14 +75,20 @@ func RunFarm(ctx context.Context, out io.Writer) error {
 	return p.Run(ctx)
 }
 
-// TableCells is how many cells the table has.
-const TableCells = tableColumns * tableRows
+// Another table, for whole managers: of ten interfaces six counters.
+const (
+	columns    = 6
+	columnRows = 10
+)
 
-// Columns are those of the table.
+// TableCells is how many cells it has.
+const TableCells = columns * columnRows
+
+// Columns are its columns.
 func Columns() []mib.OID {
-	all := make([]mib.OID, tableColumns)
+	all := make([]mib.OID, columns)
 	for i := range all {
-		all[i] = tableColumn(i)
+		all[i] = mib.OID{1, 3, 6, 1, 2, 1, 31, 1, 1, 1, uint32(2 + i)}
 	}
 	return all
 }
