@@ -70,6 +70,32 @@ func (c *cpu) enter(now, demand float64, j job) {
 	c.jobs[i] = j
 }
 
+// drop lets a job go that never ends; there has to be one.
+func (c *cpu) drop(now float64) {
+	c.virtual += (now - c.since) / (float64(len(c.jobs)) * c.slow)
+	c.since = now
+	i := len(c.jobs) - 1
+	for c.jobs[i].end != never {
+		i--
+	}
+	end := len(c.jobs) - 1
+	j := c.jobs[end]
+	c.jobs = c.jobs[:end]
+	if i == end {
+		return
+	}
+	// What takes its place ends sooner, if at all: it can only rise.
+	for i > 0 {
+		parent := (i - 1) / 2
+		if c.jobs[parent].end <= j.end {
+			break
+		}
+		c.jobs[i] = c.jobs[parent]
+		i = parent
+	}
+	c.jobs[i] = j
+}
+
 // leave lets the job go that ends now.
 func (c *cpu) leave(now float64) job {
 	first := c.jobs[0]

@@ -63,6 +63,9 @@ func (w *world) startManagers(place func(*scenario.Parameters) func(leaf int) in
 	if place != nil {
 		at = place(&w.Parameters)
 	}
+	if w.script != nil {
+		at = func(leaf int) int { return w.script.ILM[leaf] }
+	}
 	w.leaves = make([]leaf, w.Leaves)
 	for i := range w.leaves {
 		to := at(i)
@@ -99,12 +102,12 @@ func (w *world) arriveAtILM(a answer) {
 		r.role, r.station = l.askedBy, l.askedAt
 	}
 	if w.pull {
-		w.pool.push(task{r, w.ReportCost})
+		w.pool.push(task{r, w.reportCost(a.leaf)})
 		w.offer()
 		return
 	}
 	s := &w.stations[r.station]
-	s.waiting.push(task{r, w.ReportCost})
+	s.waiting.push(task{r, w.reportCost(a.leaf)})
 	w.serve(s, classReport)
 }
 

@@ -59,6 +59,13 @@ func PolicyByName(name string) (Policy, error) {
 	return Policy{}, fmt.Errorf("there is no policy %q in the simulator: write %s or %s", name, strings.Join(names[:len(names)-1], ", "), names[len(names)-1])
 }
 
+// Staged reports whether the daemons have a policy of that name, so that its moves
+// can be staged as theirs are.
+func Staged(name string) bool {
+	p, err := PolicyByName(name)
+	return err == nil && p.daemons != ""
+}
+
 // policyOf finds a scenario's policy.
 func policyOf(p *scenario.Parameters) (Policy, error) {
 	policy, err := PolicyByName(p.Policy)

@@ -47,13 +47,15 @@ const stuPerHour = 36_000
 func (r *Run) Hot(g float64) (share, visit float64) { return r.record.above(HotFactor * g) }
 
 // Simulate runs one replication. The parameters must be valid.
-func Simulate(ctx context.Context, p *scenario.Parameters) (*Run, error) {
+func Simulate(ctx context.Context, p *scenario.Parameters) (*Run, error) { return simulate(ctx, p, nil) }
+
+func simulate(ctx context.Context, p *scenario.Parameters, script *Script) (*Run, error) {
 	policy, err := policyOf(p)
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
-	w := newWorld(p, policy)
+	w := newWorld(p, policy, script)
 	if err := w.run(ctx); err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func mustWorld(tb testing.TB, p *scenario.Parameters) *world {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return newWorld(p, policy)
+	return newWorld(p, policy, nil)
 }
 
 func mustRun(tb testing.TB, w *world) {

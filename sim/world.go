@@ -37,6 +37,7 @@ const (
 	slotSent
 	slotToTLM
 	slotProbe
+	slotScript
 	slotGlances
 	slotNodes = slotGlances + laneCount
 )
@@ -141,6 +142,9 @@ type world struct {
 	turn     int        // of the ILM that is asked first whether it has room
 	dice     rand.PCG   // the policy's
 	rec      recorder
+
+	script *Script // of what machines do besides; nil: computing jobs come by a law
+	step   int     // its next
 }
 
 // arrivals are a node's streams of computing jobs.
@@ -188,9 +192,9 @@ func (w *world) ilmHost(i int) int32 { return int32(w.Leaves + i) }
 func (w *world) tlm() int32          { return int32(len(w.nodes) - 1) }
 
 // newWorld sets up a run. The parameters must be valid.
-func newWorld(p *scenario.Parameters, policy Policy) *world {
+func newWorld(p *scenario.Parameters, policy Policy, script *Script) *world {
 	hosts := p.Leaves + p.ILMs
-	w := &world{Parameters: *p, free: policy.free, pull: policy.pull, depth: laneDepth, dice: stream(p.Seed, 0, forPolicy)}
+	w := &world{Parameters: *p, free: policy.free, pull: policy.pull, depth: laneDepth, dice: stream(p.Seed, 0, forPolicy), script: script}
 	w.nodes = make([]machine, hosts+1)
 	w.heap = heap.New[float64](slotNodes + 2*len(w.nodes))
 	// Most CPUs never hold more jobs than these: one piece of memory for all.
@@ -220,6 +224,7 @@ func newWorld(p *scenario.Parameters, policy Policy) *world {
 	} else {
 		w.policy = policy.start(p)
 	}
+	w.nextStep()
 	w.polls.round = 1
 	w.nextPoll()
 	w.triggers = math.Ceil(2 * p.Poll / p.Trigger)
@@ -294,6 +299,8 @@ func (w *world) run(ctx context.Context) error {
 			if err := w.trigger(k); err != nil {
 				return err
 			}
+		case slot == slotScript:
+			w.play(k)
 		case slot == slotProbe:
 			w.happened(k, nil)
 			w.steered.probe()

@@ -32,6 +32,7 @@ var layers = []layer{
 	{name: "sim/evaluation", below: "sim sim/scenario", library: "gonum.org/v1/plot"},
 	{name: "sim/faults", below: "mib reconfig sim/heap"},
 	{name: "internal/trace", below: "mib"},
+	{name: "internal/replay", below: "mib sim sim/scenario internal/trace", library: "gonum.org/v1/gonum"},
 	{name: "internal/snmp/usm"},
 	{name: "internal/modules", below: "mib", library: "github.com/sleepinggenius2/gosmi"},
 	{name: "internal/config", below: "mib profile sim/scenario temperature internal/snmp/usm internal/modules", library: "github.com/goccy/go-yaml"},

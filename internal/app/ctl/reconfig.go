@@ -65,6 +65,7 @@ the ILMs below it.`,
 			"planned moves are paused; simonectl reconfig resume ends that"),
 		pauseCommand(o, "resume", "let planned moves go on", false, "planned moves go on"),
 		modeCommand(o),
+		newPlanCommand(o),
 		newRollbackCommand(o),
 	)
 	return c
