@@ -56,7 +56,7 @@ func bestHosts(w *world) {
 	now := func(node int32) float64 { return intensity(w.nodes[node].ncs, w.knownSpeed(node)) }
 	var free []int32
 	for node := range w.tlm() {
-		if w.nodes[node].role < 0 {
+		if w.nodes[node].role < 0 && w.mayManage(node) {
 			free = append(free, node)
 		}
 	}

@@ -156,7 +156,7 @@ func (w *world) candidates(here float64) []candidate {
 		}
 		l := &w.leaves[node]
 		c := candidate{node, intensity(l.load, w.knownSpeed(node)), l.load, l.idle}
-		if c.intensity >= here || w.nodes[node].role >= 0 || w.nodes[node].chosen {
+		if c.intensity >= here || w.nodes[node].role >= 0 || w.nodes[node].chosen || !w.mayManage(node) {
 			continue
 		}
 		at := 0

@@ -114,6 +114,11 @@ func (w *world) play(k key) {
 	w.nextStep()
 }
 
+// mayManage reports whether a node may become an ILM.
+func (w *world) mayManage(node int32) bool {
+	return w.script == nil || int(node) >= w.Leaves || w.script.Candidates[node]
+}
+
 // reportCost is what a leaf's report costs its ILM.
 func (w *world) reportCost(leaf int32) float64 {
 	if w.script == nil {
