@@ -73,7 +73,7 @@ func (d *balanceRound) relocate() {
 			return // nobody can be so much lighter than this one and those to come
 		}
 		t := Transformation{Kind: KindMigrate, From: from.ID, Promote: true, Demote: true, Nodes: slices.Clone(from.Nodes)}
-		if cost := t.moves(); float64(cost) > d.credit || cost > d.left {
+		if float64(t.moves()) > d.credit || len(t.Nodes) > d.left { // one list may always move
 			continue
 		}
 		for _, h := range d.candidates(here) {
@@ -91,7 +91,7 @@ func (d *balanceRound) relocate() {
 		t.Expected = fmt.Sprintf("latency falls from %s to about %s stu for %s", formatStu(from.Temperature), formatStu(from.Temperature*to.intensity()/here), countNodes(len(t.Nodes)))
 		d.taken[to.ID] = true
 		from.touched = true
-		d.left -= t.moves()
+		d.left -= len(t.Nodes)
 		d.credit -= float64(t.moves())
 		d.done = append(d.done, t)
 	}

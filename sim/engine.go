@@ -16,14 +16,15 @@ import (
 // what the engine asks for is done and answered at once. So what this adds to
 // atomic moves is that they take time, in which both ILMs poll the node.
 type steered struct {
-	w       *world
-	engine  *reconfig.Engine
-	lists   []*reconfig.List // by node; nil where none was needed yet
-	windows []uint32         // trigger windows that each ILM has completed
-	out     []int            // reports on their way to or at each ILM
-	owners  map[mib.NodeID]mib.NodeID
-	begun   bool // the policy may decide
-	err     error
+	w        *world
+	engine   *reconfig.Engine
+	lists    []*reconfig.List // by node; nil where none was needed yet
+	windows  []uint32         // trigger windows that each ILM has completed
+	out      []int            // reports on their way to or at each ILM
+	owners   map[mib.NodeID]mib.NodeID
+	begun    bool              // the policy may decide
+	settings reconfig.Settings // from then on
+	err      error
 
 	due   [][]int32         // by leaf: the ILMs that are to poll it in this sweep
 	slots map[flight]asking // polls that are out
@@ -47,12 +48,14 @@ type asking struct {
 const byTLM = 1<<16 - 1
 
 const (
-	// stu is the length of one, so that the daemons' defaults have their
-	// usual meaning.
+	// stu is the length of one, unless a script says otherwise, so that the
+	// daemons' defaults have their usual meaning.
 	stu = 100 * time.Millisecond
 	// settled is how long the tree has to come about before the run begins,
 	// in triggers.
 	settled = 12
+	// placed is when leaves are given to the ILMs that a script names.
+	placed = -8
 	// readAtOnce is how many records of a log one read brings.
 	readAtOnce = 500
 )
@@ -61,7 +64,10 @@ const (
 var origin = reconfig.Instant(time.Date(2004, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
 
 // instant is a time of the run on the daemons' clocks.
-func instant(at float64) reconfig.Instant { return origin.Add(time.Duration(at * float64(stu))) }
+func (w *world) instant(at float64) reconfig.Instant { return origin.Add(w.span(at)) }
+
+// span is how long so many units of the run's times are to the daemons.
+func (w *world) span(units float64) time.Duration { return time.Duration(units * float64(w.unit)) }
 
 // steer has the daemons' policy of that name run the world, which is new.
 // With roam, every leaf may become an ILM.
@@ -75,16 +81,21 @@ func (w *world) steer(policy string, roam bool) {
 	settings := reconfig.DefaultSettings()
 	settings.Policy, settings.Automatic = policy, false
 	settings.Thresholds = reconfig.Thresholds(w.Thresholds)
-	settings.Trigger, settings.Interval = time.Duration(w.Trigger*float64(stu)), time.Duration(w.Poll*float64(stu))
-	settings.Probe = time.Duration(w.Probe * float64(stu))
+	settings.Trigger, settings.Interval = w.span(w.Trigger), w.span(w.Poll)
+	settings.Probe = w.span(w.Probe)
 	settings.StartILMs, settings.MinILMs, settings.MaxILMs = w.ILMs, min(w.ILMs, settings.MinILMs), w.ILMs
 	settings.MigrateToColdest, settings.Weighted, settings.Churn = w.MigrateTarget == "coldest", w.Weighted, w.Churn
 	settings.MovesPerHour = int(w.Budget)
 	if roam {
 		settings.MinILMs = w.ILMs
 	}
+	churn := settings.Churn
+	if w.script != nil {
+		settings.MinILMs, settings.MaxILMs = w.script.MinILMs, w.script.MaxILMs
+		settings.Churn = 1 // until all are where they began
+	}
 	self := nodeID(w.tlm())
-	now := instant(-settled * w.Trigger)
+	now := w.instant(-settled * w.Trigger)
 	s.lists[w.tlm()] = reconfig.NewList(reconfig.ListState{Active: true}, reconfig.ListLimits{Incarnation: 1}, now)
 	for i := range w.roles {
 		w.roles[i].nodes, w.roles[i].active = nil, false
@@ -105,7 +116,7 @@ func (w *world) steer(policy string, roam bool) {
 		join(w.ilmHost(i), true)
 	}
 	for leaf := range w.Leaves {
-		join(int32(leaf), roam)
+		join(int32(leaf), (roam || w.script != nil) && w.mayManage(int32(leaf)))
 	}
 	// The tree comes about, and everything is polled once or twice.
 	for at := -settled * w.Trigger; at < 0; at += w.Probe {
@@ -113,12 +124,17 @@ func (w *world) steer(policy string, roam bool) {
 			if list == nil {
 				continue
 			}
-			for _, p := range list.Due(instant(at)) {
-				list.Polled(instant(at), p.Row.Node, p.Slot, mib.Sample{})
+			for _, p := range list.Due(w.instant(at)) {
+				list.Polled(w.instant(at), p.Row.Node, p.Slot, mib.Sample{})
 			}
 		}
-		s.tick(instant(at))
+		s.tick(w.instant(at))
+		if w.script != nil && at < placed*w.Trigger && at+w.Probe >= placed*w.Trigger {
+			s.placeAll(w.instant(at))
+		}
 	}
+	settings.Churn = churn
+	s.settings = settings
 	for id, owner := range s.owners {
 		if owner == 0 && s.err == nil {
 			s.err = fmt.Errorf("node %d has no manager when the run begins", id)
@@ -129,6 +145,16 @@ func (w *world) steer(policy string, roam bool) {
 
 const noRole = -1
 
+// placeAll gives each leaf to the ILM that has it when the script begins.
+func (s *steered) placeAll(now reconfig.Instant) {
+	places := make([]reconfig.Place, s.w.Leaves)
+	for leaf, ilm := range s.w.script.ILM {
+		places[leaf] = reconfig.Place{Node: nodeID(int32(leaf)), At: nodeID(s.w.ilmHost(ilm))}
+	}
+	at := reconfig.At{Now: now}
+	s.tell(at, reconfig.OperatorAsked{At: at, Ask: reconfig.AskPlace, Places: places})
+}
+
 // tick tells the engine what time it is.
 func (s *steered) tick(now reconfig.Instant) {
 	at := reconfig.At{Now: now}
@@ -138,7 +164,7 @@ func (s *steered) tick(now reconfig.Instant) {
 // probe lets the engine look at the ILMs. It is a moment early, so that at a
 // trigger the round that follows has just been told.
 func (s *steered) probe() {
-	s.tick(instant(s.w.now) - 1)
+	s.tick(s.w.instant(s.w.now) - 1)
 	s.tryAll()
 }
 
@@ -151,13 +177,13 @@ func (s *steered) round() {
 	}
 	if !s.begun {
 		s.begun = true
-		settings := s.engine.Settings()
+		settings := s.settings
 		settings.Automatic = true
-		at := reconfig.At{Now: instant(s.w.now) - 1}
+		at := reconfig.At{Now: s.w.instant(s.w.now) - 1}
 		s.tell(at, reconfig.Tuned{At: at, Settings: settings})
 	}
-	s.tick(instant(s.w.now) - 1)
-	s.tick(instant(s.w.now))
+	s.tick(s.w.instant(s.w.now) - 1)
+	s.tick(s.w.instant(s.w.now))
 	s.tryAll()
 }
 
@@ -204,7 +230,7 @@ func (s *steered) carryOut(at reconfig.At, a reconfig.Action) reconfig.Event {
 func (s *steered) own(id, owner mib.NodeID) {
 	before := s.owners[id]
 	s.owners[id] = owner
-	if before == 0 || before == owner {
+	if before == 0 || before == owner || !s.begun {
 		return
 	}
 	s.w.rec.moves(s.w.now, 1)
@@ -214,7 +240,7 @@ func (s *steered) own(id, owner mib.NodeID) {
 func (s *steered) list(id mib.NodeID) *reconfig.List {
 	list := &s.lists[nodeIndex(id)]
 	if *list == nil {
-		*list = reconfig.NewList(reconfig.ListState{}, reconfig.ListLimits{Incarnation: 1}, instant(s.w.now))
+		*list = reconfig.NewList(reconfig.ListState{}, reconfig.ListLimits{Incarnation: 1}, s.w.instant(s.w.now))
 	}
 	return *list
 }
@@ -291,7 +317,7 @@ func (s *steered) report(now reconfig.Instant, a reconfig.Probe) reconfig.Report
 	if i := w.nodes[node].role; i != noRole {
 		ilm := &w.roles[i]
 		r.Windows, r.Temperature, r.Weighted = s.windows[i], ilm.t, ilm.history.Weighted()
-		r.Latency, r.Utilisation = time.Duration(ilm.last*float64(stu)), ilm.utilisation
+		r.Latency, r.Utilisation = w.span(ilm.last), ilm.utilisation
 	}
 	rows := a.Rows
 	if a.Full {
@@ -320,7 +346,7 @@ func (s *steered) sweep() {
 // that are to try whether a node that was staged can be reached are made at
 // once.
 func (s *steered) takeDue(ilm int32) {
-	now, list := instant(s.w.now), s.listOf(ilm)
+	now, list := s.w.instant(s.w.now), s.listOf(ilm)
 	skipped := list.SkippedPolls
 	for _, p := range list.Due(now) {
 		node := nodeIndex(p.Row.Node)
@@ -349,7 +375,7 @@ func (s *steered) tryAll() {
 }
 
 func (s *steered) takeTries(ilm int32) {
-	if next, ok := s.listOf(ilm).Next(); ok && next <= instant(s.w.now) {
+	if next, ok := s.listOf(ilm).Next(); ok && next <= s.w.instant(s.w.now) {
 		s.takeDue(ilm)
 	}
 }
@@ -362,7 +388,7 @@ func (s *steered) sample(ilm, node, load int32) mib.Sample {
 		slow = w.nodes[w.hostOf(int(ilm))].slow
 	}
 	return mib.Sample{
-		Cost: time.Duration(w.ReportCost * slow * float64(stu)),
+		Cost: w.span(w.reportCost(node) * slow),
 		Values: []mib.MetricValue{
 			{Metric: s.load, Value: float64(load)},
 			{Metric: s.speed, Value: 100 * w.knownSpeed(node)},
@@ -408,5 +434,5 @@ func (s *steered) worked(r report) {
 func (s *steered) concluded(f flight) {
 	a := s.slots[f]
 	delete(s.slots, f)
-	s.listOf(f.ilm).Polled(instant(s.w.now), nodeID(f.leaf), a.slot, s.sample(f.ilm, f.leaf, a.load))
+	s.listOf(f.ilm).Polled(s.w.instant(s.w.now), nodeID(f.leaf), a.slot, s.sample(f.ilm, f.leaf, a.load))
 }

@@ -38,7 +38,7 @@ func TestStagedMovesLoseNothing(t *testing.T) {
 					if list == nil {
 						continue
 					}
-					if _, have := list.Row(instant(w.now), id); have {
+					if _, have := list.Row(w.instant(w.now), id); have {
 						lists++
 						if n.Owner != nodeID(int32(host)) && n.Intent.Target == 0 && len(n.Prev) == 0 {
 							t.Errorf("node %d is listed by node %d and owned by node %d", id, nodeID(int32(host)), n.Owner)

@@ -41,7 +41,7 @@ func relocate(p *scenario.Parameters) func(*world) {
 func (r *relocation) decide(w *world) {
 	r.world = w
 	most := creditLists * float64(w.Leaves) / float64(w.ILMs)
-	r.credit = min(r.credit+w.Budget*w.Trigger/stuPerHour, most)
+	r.credit = min(r.credit+w.Budget*w.Trigger/w.perHour(), most)
 	r.act()
 	r.choose()
 	if w.DeadBand > 0 {

@@ -47,7 +47,9 @@ const stuPerHour = 36_000
 func (r *Run) Hot(g float64) (share, visit float64) { return r.record.above(HotFactor * g) }
 
 // Simulate runs one replication. The parameters must be valid.
-func Simulate(ctx context.Context, p *scenario.Parameters) (*Run, error) { return simulate(ctx, p, nil) }
+func Simulate(ctx context.Context, p *scenario.Parameters) (*Run, error) {
+	return simulate(ctx, p, nil)
+}
 
 func simulate(ctx context.Context, p *scenario.Parameters, script *Script) (*Run, error) {
 	policy, err := policyOf(p)
@@ -64,9 +66,12 @@ func simulate(ctx context.Context, p *scenario.Parameters, script *Script) (*Run
 	return r, nil
 }
 
+// perHour is how many units of the run's times make an hour.
+func (w *world) perHour() float64 { return float64(time.Hour) / float64(w.unit) }
+
 func (w *world) result() *Run {
 	rec := &w.rec
-	hours := (w.End - w.Warmup) / stuPerHour
+	hours := (w.End - w.Warmup) / w.perHour()
 	r := &Run{
 		Seed: w.Seed, Policy: w.Policy, Events: w.events, record: *rec,
 		MovesPerHour: float64(rec.moved) / hours, ILMs: rec.active.of(), Skipped: float64(rec.skipped),

@@ -23,6 +23,9 @@ type Script struct {
 	// Candidates says which leaves may become ILMs, as far as the policy moves
 	// ILMs at all.
 	Candidates []bool
+	// MinILMs and MaxILMs bound how many ILMs there are while the daemons' policies
+	// decide; 0 as the maximum: as many as there may be.
+	MinILMs, MaxILMs int
 	// Steps are what else the machines do, in order of their times.
 	Steps []Step
 }
@@ -119,10 +122,10 @@ func (w *world) mayManage(node int32) bool {
 	return w.script == nil || int(node) >= w.Leaves || w.script.Candidates[node]
 }
 
-// reportCost is what a leaf's report costs its ILM.
-func (w *world) reportCost(leaf int32) float64 {
-	if w.script == nil {
+// reportCost is what a node's report costs its ILM.
+func (w *world) reportCost(node int32) float64 {
+	if w.script == nil || int(node) >= w.Leaves {
 		return w.ReportCost
 	}
-	return w.script.Costs[leaf]
+	return w.script.Costs[node]
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"simone/sim/scenario"
 )
@@ -60,6 +61,54 @@ func TestScriptedCostsAndPlaces(t *testing.T) {
 	}
 	if math.Abs(r.JobMean-(30*0.1+10*0.5)/40-p.OutputCost) > 0.005 {
 		t.Errorf("a report took %g", r.JobMean)
+	}
+}
+
+// By the daemons' engine an ILM whose host gets busy leaves it for a leaf that may
+// be one, on the script's clock.
+func TestScriptUnderTheDaemonsEngine(t *testing.T) {
+	run := func(candidates bool) *Run {
+		p, s := scripted()
+		p.Policy, p.Enact, p.ILMs = "balance", "staged", 1
+		p.Poll, p.Trigger, p.Probe, p.End = 10_000, 10_000, 500, 1_800_000
+		s.Unit, s.MinILMs, s.MaxILMs = time.Millisecond, 1, 1
+		for i := range s.ILM {
+			s.ILM[i], s.Candidates[i] = 0, candidates && i < 6
+		}
+		s.Steps = []Step{{At: 600_000, Node: p.Leaves, Jobs: 9}}
+		r, err := Replay(context.Background(), p, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	stays, goes := run(false), run(true)
+	want := 0.1/3 + 2*1.0/3 // of 30 minutes 20 beside nine other jobs
+	if math.Abs(stays.JobMean-want) > 0.05*want || stays.MovesPerHour != 0 {
+		t.Errorf("a report takes %g where the ILM cannot go, want %g; %g moves an hour", stays.JobMean, want, stays.MovesPerHour)
+	}
+	if goes.JobMean > 0.3*want || goes.MovesPerHour < 60 || goes.MovesPerHour > 300 {
+		t.Errorf("a report takes %g where the ILM can go; %g moves an hour", goes.JobMean, goes.MovesPerHour)
+	}
+}
+
+// And leaves begin where the script says.
+func TestScriptedPlacesUnderTheDaemonsEngine(t *testing.T) {
+	p, s := scripted()
+	p.Policy, p.Enact, p.Thresholds = "paper", "staged", scenario.Thresholds{Merge: 0, Split: 1e6, Migrate: 1e6}
+	for i := range s.Costs {
+		s.ILM[i] = 0
+		if i >= 30 {
+			s.ILM[i], s.Costs[i] = 1, 0.5
+		}
+	}
+	r, err := Replay(context.Background(), p, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := (0.1+0.5)/2 + p.OutputCost
+	if math.Abs(r.G-want) > 0.03*want || r.MovesPerHour != 0 {
+		t.Errorf("G is %g, want %g; %g moves an hour", r.G, want, r.MovesPerHour)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"simone/mib"
 	"simone/reconfig"
@@ -143,8 +144,9 @@ type world struct {
 	dice     rand.PCG   // the policy's
 	rec      recorder
 
-	script *Script // of what machines do besides; nil: computing jobs come by a law
-	step   int     // its next
+	unit   time.Duration // of the run's times, on a clock
+	script *Script       // of what machines do besides; nil: computing jobs come by a law
+	step   int           // its next
 }
 
 // arrivals are a node's streams of computing jobs.
@@ -194,7 +196,7 @@ func (w *world) tlm() int32          { return int32(len(w.nodes) - 1) }
 // newWorld sets up a run. The parameters must be valid.
 func newWorld(p *scenario.Parameters, policy Policy, script *Script) *world {
 	hosts := p.Leaves + p.ILMs
-	w := &world{Parameters: *p, free: policy.free, pull: policy.pull, depth: laneDepth, dice: stream(p.Seed, 0, forPolicy), script: script}
+	w := &world{Parameters: *p, free: policy.free, pull: policy.pull, depth: laneDepth, dice: stream(p.Seed, 0, forPolicy), script: script, unit: script.unit()}
 	w.nodes = make([]machine, hosts+1)
 	w.heap = heap.New[float64](slotNodes + 2*len(w.nodes))
 	// Most CPUs never hold more jobs than these: one piece of memory for all.

@@ -106,7 +106,7 @@ func Prepare(t *trace.Trace, from time.Time) (*Scene, error) {
 	s.Nodes = len(cast.ilms) + len(cast.leaves)
 	s.Omitted = len(first.Nodes) - s.Nodes + cast.joined
 	s.Base = s.parameters(&first.Settings, cast)
-	s.Script = sim.Script{Unit: s.Unit}
+	s.Script = sim.Script{Unit: s.Unit, MinILMs: first.Settings.MinILMs, MaxILMs: first.Settings.MaxILMs}
 	mean := s.costs(first.Nodes, cast)
 	s.Base.ReportCost, s.Base.PollCost, s.Base.TLMCost = mean, mean, mean/tlmShare
 	s.steps(t, first.At, cast)
