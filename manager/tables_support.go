@@ -121,14 +121,6 @@ func pollStatus(s reconfig.RowStatus) mib.PollStatus {
 	return mib.PollWaiting
 }
 
-// Load is how many jobs a node of the subtree last reported in its run queue.
-func (h *Host) Load(id mib.NodeID) (float64, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	load, _, known := h.values.get(id, h.runQueue, 0)
-	return load, known
-}
-
 // load is the length of a node's run queue as it last reported it, and as it
 // reported it before. h.mu is held.
 func (h *Host) load(id mib.NodeID) (now, before float64, ok bool) {

@@ -41,13 +41,15 @@ func (c *Conductor) Nodes() []reconfig.Node {
 }
 
 // EachNode shows every known node in order of NodeIDs, with what a poll of it
-// costs its owner; 0: not known. The engine waits meanwhile.
-func (c *Conductor) EachNode(show func(n reconfig.Node, cost time.Duration)) {
+// costs its owner, 0 if that is not known, and what its machine has to do
+// beside. The engine waits meanwhile.
+func (c *Conductor) EachNode(show func(n reconfig.Node, cost time.Duration, host reconfig.HostLoad)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, ok := c.engine.NextNode(0); ok; id, ok = c.engine.NextNode(id) {
 		if n, ok := c.engine.Node(id); ok {
-			show(n, c.engine.Cost(id))
+			host, _ := c.engine.Host(id)
+			show(n, c.engine.Cost(id), host.HostLoad)
 		}
 	}
 }

@@ -420,6 +420,12 @@ func (e *Engine) Node(id mib.NodeID) (Node, bool) {
 	return n, ok
 }
 
+// Host is what is known of what a node's machine has to do beside SIMONE's work.
+func (e *Engine) Host(id mib.NodeID) (HostView, bool) {
+	n := e.state.Nodes[id]
+	return e.hostLoad(&n)
+}
+
 // Cost is what a poll of a node costs its owner, as that last said; 0: not known.
 func (e *Engine) Cost(id mib.NodeID) time.Duration {
 	n := e.state.Nodes[id]

@@ -75,19 +75,18 @@ func (m *Manager) seen(now time.Time) trace.Round {
 			Nodes: c.Nodes, Silent: c.Silent,
 		})
 	}
-	m.conductor.EachNode(func(n reconfig.Node, cost time.Duration) {
+	m.conductor.EachNode(func(n reconfig.Node, cost time.Duration, host reconfig.HostLoad) {
 		if n.ID == selfID || n.Kind < mib.KindLeaf {
 			return
 		}
-		r.Nodes = append(r.Nodes, trace.Node{
+		seen := trace.Node{
 			ID: n.ID, Name: n.Name, Owner: n.Owner, Candidate: n.Candidate, ILM: n.Wanted && !n.Retiring,
 			Interval: n.Interval.Seconds(), Cost: cost.Seconds(),
-		})
-	})
-	for i := range r.Nodes {
-		if n := &r.Nodes[i]; n.Candidate {
-			n.Load, _ = m.host.Load(n.ID)
 		}
-	}
+		if n.Candidate {
+			seen.Load, seen.Speed = host.Load, host.Speed
+		}
+		r.Nodes = append(r.Nodes, seen)
+	})
 	return r
 }

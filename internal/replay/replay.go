@@ -32,6 +32,7 @@ type Scene struct {
 	// its times in stu of those.
 	Base   scenario.Parameters
 	Script sim.Script
+	Start  time.Time
 	Unit   time.Duration // one stu
 	Length time.Duration
 
@@ -88,20 +89,22 @@ const (
 // ErrNothing says that a record has nothing to replay.
 var ErrNothing = errors.New("there is nothing to replay")
 
-// Prepare makes a scene of what was recorded from a time on.
+// Prepare makes a scene of what was recorded from a time on, or from when ILMs had
+// something to poll.
 func Prepare(t *trace.Trace, from time.Time) (*Scene, error) {
 	first, last, rounds := span(t, from)
 	if rounds < 2 {
-		return nil, fmt.Errorf("%w: %d rounds are recorded of that time", ErrNothing, rounds)
+		return nil, fmt.Errorf("%w: in %d rounds of that time ILMs polled something", ErrNothing, rounds)
 	}
-	s := &Scene{Length: last.Sub(first.At), Unit: time.Duration(first.Settings.STU * float64(time.Second))}
+	from = first.At
+	s := &Scene{Start: first.At, Length: last.Sub(first.At), Unit: time.Duration(first.Settings.STU * float64(time.Second))}
 	if s.Unit <= 0 || first.Settings.Trigger <= 0 || first.Settings.Interval <= 0 {
 		return nil, fmt.Errorf("%w: the record lacks the settings", ErrNothing)
 	}
 	cast := castOf(first.Nodes)
 	cast.leave(t, from)
 	if len(cast.ilms) == 0 || len(cast.leaves) == 0 {
-		return nil, fmt.Errorf("%w: no ILM polled anything when the record begins, at %s", ErrNothing, first.At.Format(time.RFC3339))
+		return nil, fmt.Errorf("%w: what ILMs polled at %s left later", ErrNothing, first.At.Format(time.RFC3339))
 	}
 	s.Nodes = len(cast.ilms) + len(cast.leaves)
 	s.Omitted = len(first.Nodes) - s.Nodes + cast.joined
@@ -121,6 +124,9 @@ func span(t *trace.Trace, from time.Time) (first trace.Moment, last time.Time, r
 			continue
 		}
 		if rounds == 0 {
+			if c := castOf(m.Nodes); len(c.ilms) == 0 || len(c.leaves) == 0 {
+				continue
+			}
 			first = m
 			first.Nodes = maps.Clone(m.Nodes)
 		}

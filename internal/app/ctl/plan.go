@@ -67,7 +67,7 @@ and all keys of configs/sim/ncs-h.yaml, times in stu.`,
 				return failed("", "%w", err)
 			}
 			r := &PlanReport{
-				From: from.Format(time.RFC3339), Minutes: scene.Length.Minutes(), Nodes: scene.Nodes, ILMs: scene.Base.ILMs, Omitted: scene.Omitted, Changed: scene.Changed,
+				From: scene.Start.Format(time.RFC3339), Minutes: scene.Length.Minutes(), Nodes: scene.Nodes, ILMs: scene.Base.ILMs, Omitted: scene.Omitted, Changed: scene.Changed,
 				Settings: settingsOf(scene, &scene.Base), WhatIf: make(map[string]string), Plan: p,
 			}
 			for _, w := range what {
@@ -90,7 +90,7 @@ func settingsOf(s *replay.Scene, p *scenario.Parameters) string {
 }
 
 func (p *page) plan(r *PlanReport) {
-	p.linef("%.0f min from %s on: %s, %s; %s", r.Minutes, r.From, count(r.Nodes, "node"), count(r.ILMs, "ILM"), r.Settings)
+	p.linef("%.3g min from %s on: %s, %s; %s", r.Minutes, r.From, count(r.Nodes, "node"), count(r.ILMs, "ILM"), r.Settings)
 	if r.Omitted > 0 {
 		p.linef("%s left out: joined or left meanwhile, or with no ILM", count(r.Omitted, "node"))
 	}
