@@ -423,7 +423,7 @@ func (e *Engine) Node(id mib.NodeID) (Node, bool) {
 // Host is what is known of what a node's machine has to do beside SIMONE's work.
 func (e *Engine) Host(id mib.NodeID) (HostView, bool) {
 	n := e.state.Nodes[id]
-	return e.hostLoad(&n)
+	return e.hostLoad(id, n.Interval)
 }
 
 // Cost is what a poll of a node costs its owner, as that last said; 0: not known.
