@@ -27,7 +27,7 @@ func (m *Manager) keepManagers(ctx context.Context) {
 	for ctx.Err() == nil {
 		told, active := m.host.Told()
 		self := m.cfg.Node.Identity()
-		begun = begun || active && told.Levels > 0 && told.Below > 0
+		begun = begun || active && told.Levels > 0
 		if self.ID != 0 && begun {
 			m.manage(ctx, manager.DeepConfig{
 				Host: m.host, Self: self.ID, Level: m.level(), OnEntry: m.happened, Store: m.cfg.Managers, Poller: m.cfg.Host.Poller,

@@ -124,7 +124,7 @@ func (c *control) checkSyntax(vars []mib.Variable) *mib.SetError {
 type wish struct {
 	vars                                            []mib.Variable
 	fence, apply, cursor, admin, triggerEvery, poll int
-	levels, below                                   int
+	levels, below, fanIn                            int
 	rules                                           []int // of ruleKnobs and the pause
 	cells                                           []int
 	trigger                                         bool
@@ -132,7 +132,7 @@ type wish struct {
 
 // read sorts the variables of a SET.
 func (h *Host) read(vars []mib.Variable) (*wish, *mib.SetError) {
-	w := &wish{vars: vars, fence: -1, apply: -1, cursor: -1, admin: -1, triggerEvery: -1, poll: -1, levels: -1, below: -1}
+	w := &wish{vars: vars, fence: -1, apply: -1, cursor: -1, admin: -1, triggerEvery: -1, poll: -1, levels: -1, below: -1, fanIn: -1}
 	place := map[string]*int{
 		mib.SimoneIlmFence.String():           &w.fence,
 		mib.SimoneIlmApply.String():           &w.apply,
@@ -142,6 +142,7 @@ func (h *Host) read(vars []mib.Variable) (*wish, *mib.SetError) {
 		mib.SimoneIlmPollInterval.String():    &w.poll,
 		mib.SimoneIlmLevels.String():          &w.levels,
 		mib.SimoneIlmBelow.String():           &w.below,
+		mib.SimoneIlmFanIn.String():           &w.fanIn,
 	}
 	others := false
 	for i, v := range vars {
@@ -187,7 +188,7 @@ func (w *wish) decode(h *Host) (reconfig.ControlSet, *mib.SetError) {
 	if set.Fence, err = mib.ParseFence(w.vars[w.fence].Value.Bytes); err != nil {
 		return no(w.fence, "%v", err)
 	}
-	role := max(w.admin, w.triggerEvery, w.poll, w.levels, w.below)
+	role := max(w.admin, w.triggerEvery, w.poll, w.levels, w.below, w.fanIn)
 	if role < 0 && len(w.rules) > 0 {
 		role = w.rules[0]
 	}
@@ -247,10 +248,13 @@ func (w *wish) decodeRole(h *Host, set reconfig.ControlSet) (reconfig.ControlSet
 		set.Settings.PollMillis = uint32(w.vars[w.poll].Value.Uint)
 	}
 	if w.levels >= 0 {
-		set.Settings.Levels = uint32(w.vars[w.levels].Value.Uint)
+		set.Settings.Levels, set.Settings.FanIn = uint32(w.vars[w.levels].Value.Uint), 0
 	}
 	if w.below >= 0 {
 		set.Settings.Below = uint32(w.vars[w.below].Value.Uint)
+	}
+	if w.fanIn >= 0 {
+		set.Settings.FanIn = uint32(w.vars[w.fanIn].Value.Uint)
 	}
 	if refused := w.decodeRules(&set.Settings); refused != nil {
 		return set, refused

@@ -49,7 +49,7 @@ func (h *Host) Report(rows []mib.NodeID, full bool) reconfig.Report {
 		Subtree:     h.list.Census(),
 		Log:         h.list.Log().Head(),
 		Lease:       lease,
-		Capacity:    h.cfg.Capacity,
+		Capacity:    h.list.Capacity(),
 		Full:        full,
 	}
 	add := func(id mib.NodeID) {

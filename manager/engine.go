@@ -84,6 +84,7 @@ type Conductor struct {
 	life *life         // for Run's goroutine only
 	up   Upward        // of the present engine; nil at the top
 
+	load loadMeter // for Run's goroutine only
 	// entriesFailed says that the last write to the event table failed, so
 	// that an error is logged once. For Run's goroutine only.
 	entriesFailed bool
@@ -319,6 +320,23 @@ func (c *Conductor) deliver(l letter) error {
 // step lets the engine see an event and takes its actions in order. After an
 // error the engine cannot be used any more.
 func (c *Conductor) step(event reconfig.Event) error {
+	began, round := time.Now(), c.seenAt
+	if err := c.take(event); err != nil {
+		return err
+	}
+	now := time.Now()
+	c.load.add(event, now.Sub(began))
+	if c.seenAt == round {
+		return nil
+	}
+	if load, ok := c.load.close(now); ok {
+		return c.take(reconfig.Measured{At: reconfig.At{Now: c.cfg.Clock.Now()}, Load: load})
+	}
+	return nil
+}
+
+// take is one step, without the time that it takes.
+func (c *Conductor) take(event reconfig.Event) error {
 	if err := c.leads(); err != nil {
 		return err
 	}

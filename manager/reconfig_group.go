@@ -109,9 +109,8 @@ func (g *Reconfig) scalars() []mib.Scalar {
 	counter(mib.SimoneReconfigFailovers, func(c reconfig.Counters) uint64 { return c.Failovers })
 	counter(mib.SimoneReconfigMoves, func(c reconfig.Counters) uint64 { return c.Moves })
 	counter(mib.SimoneReconfigAbortedMoves, func(c reconfig.Counters) uint64 { return c.Aborts })
-	// No policy of this release forks or joins.
-	counter(mib.SimoneReconfigForks, func(reconfig.Counters) uint64 { return 0 })
-	counter(mib.SimoneReconfigJoins, func(reconfig.Counters) uint64 { return 0 })
+	counter(mib.SimoneReconfigForks, func(c reconfig.Counters) uint64 { return c.Forks })
+	counter(mib.SimoneReconfigJoins, func(c reconfig.Counters) uint64 { return c.Joins })
 	return scalars
 }
 

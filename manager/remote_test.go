@@ -345,11 +345,11 @@ func TestControlOnTheWire(t *testing.T) {
 		{reconfig.ControlSet{Verb: reconfig.Claim}, ""},
 		{reconfig.ControlSet{Verb: reconfig.Stage, Apply: apply}, fmt.Sprintf("simoneIlmApply.0=%x", apply.Append(nil))},
 		{reconfig.ControlSet{Verb: reconfig.Release, Apply: apply}, fmt.Sprintf("simoneIlmApply.0=%x", apply.Append(nil))},
-		{reconfig.ControlSet{Verb: reconfig.Promote, Settings: reconfig.IlmSettings{TriggerMillis: 1000, PollMillis: 2000, Levels: 1, Below: 3, Rules: reconfig.Rules{
+		{reconfig.ControlSet{Verb: reconfig.Promote, Settings: reconfig.IlmSettings{TriggerMillis: 1000, PollMillis: 2000, Levels: 1, Below: 3, FanIn: 8, Rules: reconfig.Rules{
 			Policy: "paper", Fixed: true, Paused: true, Thresholds: reconfig.Thresholds{Merge: 0.25, Split: 12.5, Migrate: 1000}, ChurnPercent: 7,
 			Weighted: true, ToColdest: true, ProbeMillis: 250, Misses: 4, History: "0.5 0.5",
 		}}},
-			"simoneIlmTriggerInterval.0=1000 simoneIlmPollInterval.0=2000 simoneIlmLevels.0=1 simoneIlmBelow.0=3 " +
+			"simoneIlmTriggerInterval.0=1000 simoneIlmPollInterval.0=2000 simoneIlmLevels.0=1 simoneIlmBelow.0=3 simoneIlmFanIn.0=8 " +
 				fmt.Sprintf("simoneThresholdMerge.0=%x simoneThresholdSplit.0=%x simoneThresholdMigrate.0=%x simonePolicy.0=%x ", "0.25", "12.5", "1000", "paper") +
 				"simoneReconfigMode.0=2 simoneReconfigChurn.0=7 simoneReconfigColdest.0=1 simoneReconfigWeighted.0=1 " +
 				fmt.Sprintf("simoneReconfigProbeInterval.0=250 simoneReconfigProbeMisses.0=4 simoneReconfigHistory.0=%x simoneReconfigPaused.0=1 ", "0.5 0.5") +

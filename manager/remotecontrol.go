@@ -25,6 +25,9 @@ func controlVars(set reconfig.ControlSet) []mib.Variable {
 			scalar(mib.SimoneIlmPollInterval, mib.Gauge(set.Settings.PollMillis)),
 			scalar(mib.SimoneIlmLevels, mib.Gauge(set.Settings.Levels)),
 			scalar(mib.SimoneIlmBelow, mib.Gauge(set.Settings.Below)))
+		if fanIn := set.Settings.FanIn; fanIn > 0 { // an older ILM does not know it
+			vars = append(vars, scalar(mib.SimoneIlmFanIn, mib.Gauge(fanIn)))
+		}
 		vars = append(appendRules(vars, set.Settings.Rules),
 			scalar(mib.SimoneIlmAdminStatus, mib.Integer(int32(mib.IlmAdminUp))))
 	case reconfig.Demote:

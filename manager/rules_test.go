@@ -31,7 +31,7 @@ func TestRulesAreTold(t *testing.T) {
 		t.Errorf("simonePolicy of a node that was told nothing is %q, want the default", got)
 	}
 	set := reconfig.ControlSet{Verb: reconfig.Promote, Settings: reconfig.IlmSettings{
-		TriggerMillis: 1000, PollMillis: 2000, Levels: 2, Below: 3, Rules: otherRules,
+		TriggerMillis: 1000, PollMillis: 2000, Levels: 2, Below: 3, FanIn: 9, Rules: otherRules,
 	}}
 	b.set(t, controlVars(set)[1:]...)
 	told, active := b.Told()
@@ -53,7 +53,7 @@ func TestRulesAreTold(t *testing.T) {
 		}
 	}
 	s, _ := b.settings()
-	if s.Policy != "paper" || s.Automatic || !s.Paused || s.Churn != 0.07 || s.Rules() != otherRules || s.Levels != 1 || s.Below != 3 || s.MinILMs != 3 {
+	if s.Policy != "paper" || s.Automatic || !s.Paused || s.Churn != 0.07 || s.Rules() != otherRules || s.Levels != 1 || s.Below != 3 || s.MinILMs != 3 || s.FanIn != 9 {
 		t.Errorf("the engine's settings are %+v", s)
 	}
 
@@ -66,6 +66,14 @@ func TestRulesAreTold(t *testing.T) {
 	}
 	if kept := b.store.state.Settings.Rules; kept != want {
 		t.Errorf("the store keeps %+v, want %+v", kept, want)
+	}
+
+	// A promotion that says nothing of how many ILMs there may be bounds none.
+	told, _ = b.Told()
+	told.FanIn = 0
+	b.set(t, controlVars(reconfig.ControlSet{Verb: reconfig.Promote, Settings: told})[1:]...)
+	if now, _ := b.Told(); now != told {
+		t.Errorf("told %+v, want %+v", now, told)
 	}
 
 	// Without weights from above the node's own hold again.

@@ -90,6 +90,7 @@ func (h *Host) ilmScalars() []mib.Scalar {
 		{mib.SimoneIlmPollInterval, func() mib.Value { return mib.Millis(h.pollInterval()) }},
 		{mib.SimoneIlmLevels, func() mib.Value { return mib.Gauge(h.list.Settings().Levels) }},
 		{mib.SimoneIlmBelow, func() mib.Value { return mib.Gauge(h.list.Settings().Below) }},
+		{mib.SimoneIlmFanIn, func() mib.Value { return mib.Gauge(h.list.Settings().FanIn) }},
 		{mib.SimoneIlmSupportCount, func() mib.Value { return mib.Unsigned(h.list.Len()) }},
 		{mib.SimoneIlmDigest, func() mib.Value { return mib.Octets(h.list.Digest().Append(nil)) }},
 		{mib.SimoneIlmBacklog, func() mib.Value {
@@ -98,7 +99,7 @@ func (h *Host) ilmScalars() []mib.Scalar {
 		}},
 		{mib.SimoneIlmLease, func() mib.Value { return age(now(), h.lease(now())) }},
 		{mib.SimoneIlmError, func() mib.Value { return mib.Text(h.lastError) }},
-		{mib.SimoneIlmCapacity, func() mib.Value { return mib.Unsigned(h.cfg.Capacity) }},
+		{mib.SimoneIlmCapacity, func() mib.Value { return mib.Unsigned(h.list.Capacity()) }},
 		{mib.SimoneIlmLogIncarnation, func() mib.Value {
 			return mib.Octets(binary.BigEndian.AppendUint64(nil, log().Head().Incarnation))
 		}},

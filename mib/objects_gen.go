@@ -85,6 +85,7 @@ var (
 	SimoneIlmShedHigh           = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 32}
 	SimoneIlmShedNormal         = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 33}
 	SimoneIlmShedLow            = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 34}
+	SimoneIlmFanIn              = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 3, 35}
 	SimoneSupport               = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 4}
 	SimoneSupportTable          = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 4, 1}
 	SimoneSupportEntry          = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 4, 1, 1}
@@ -437,6 +438,7 @@ var objects = []Object{
 	{Name: "simoneIlmShedHigh", OID: SimoneIlmShedHigh, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Counter32", Type: TypeCounter32}, Units: "polls"},
 	{Name: "simoneIlmShedNormal", OID: SimoneIlmShedNormal, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Counter32", Type: TypeCounter32}, Units: "polls"},
 	{Name: "simoneIlmShedLow", OID: SimoneIlmShedLow, Shape: ShapeScalar, Access: AccessReadOnly, Syntax: Syntax{Name: "Counter32", Type: TypeCounter32}, Units: "polls"},
+	{Name: "simoneIlmFanIn", OID: SimoneIlmFanIn, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{0, 1000000}}}, Units: "ILMs"},
 	{Name: "simoneSupport", OID: SimoneSupport, Shape: ShapeNode},
 	{Name: "simoneSupportTable", OID: SimoneSupportTable, Shape: ShapeTable},
 	{Name: "simoneSupportEntry", OID: SimoneSupportEntry, Shape: ShapeEntry, Index: []string{"simoneSupportNodeId"}},

@@ -42,7 +42,8 @@ type IlmSettings struct {
 	TriggerMillis uint32
 	PollMillis    uint32
 	Levels        uint32 // how many levels of ILMs there may be below it
-	Below         uint32 // how many ILMs it is to keep below itself, if Levels is not 0
+	Below         uint32 // how many ILMs it is to keep below itself at least, if Levels is not 0; 0: as many as its nodes take
+	FanIn         uint32 `json:",omitzero"` // how many ILMs it may have right below itself; 0: as many as it can serve
 	Rules         Rules  `json:",omitzero"`
 }
 

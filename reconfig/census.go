@@ -18,7 +18,7 @@ import (
 // census holds the nodes that are polled in a child's subtree against those
 // that it was given. While nodes move below, the two differ for moments.
 func (e *Engine) census(c *child) {
-	if c.self || e.settings.Levels == 0 || !e.ready(c) {
+	if c.self || !e.layered() || !e.ready(c) {
 		c.astray, c.strayed = 0, false
 		return
 	}

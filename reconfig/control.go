@@ -108,8 +108,8 @@ func (e *Engine) ilmSettings(n *Node) IlmSettings {
 		Rules:         e.settings.Rules(),
 	}
 	s.Rules.Paused = e.paused()
-	if e.settings.Levels > 0 && (!n.Drained && !n.Retiring || !e.keeps(GuardTakeBack)) {
-		s.Levels, s.Below = uint32(e.settings.Levels), uint32(e.settings.Below)
+	if levels := e.levels(); levels > 0 && (!n.Drained && !n.Retiring || !e.keeps(GuardTakeBack)) {
+		s.Levels, s.Below, s.FanIn = uint32(levels), uint32(e.settings.Below), uint32(e.settings.FanIn)
 	}
 	return s
 }

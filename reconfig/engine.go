@@ -70,6 +70,7 @@ type Engine struct {
 	spare       int     // nodes that may still be moved until the next round
 	rose        bool    // an ILM's machine has more to do than it had
 	credit      credit
+	depth       depth
 	round       Round
 	counters    Counters
 
@@ -150,6 +151,7 @@ func (e *Engine) Step(ev Event) ([]Action, error) {
 		return nil, ErrNotStarted
 	}
 	e.now = max(e.now, ev.at())
+	e.depth.full = false
 	e.out, e.samples, e.forget = nil, nil, nil
 	e.concern(ev)
 	switch ev := ev.(type) {
@@ -184,6 +186,8 @@ func (e *Engine) Step(ev Event) ([]Action, error) {
 		for _, c := range e.children {
 			c.announced = false
 		}
+	case Measured:
+		e.depth.load = ev.Load
 	case Vouched:
 		e.vouched(ev.Child)
 	default:
@@ -497,6 +501,7 @@ type ChildStatus struct {
 type Counters struct {
 	Rounds, Moves, Aborts, Failovers   uint64
 	Splits, Migrates, Merges           uint64
+	Forks, Joins                       uint64
 	Alerts, StaleFences, SamplesStored uint64
 	SamplesRefused, Claims             uint64
 }

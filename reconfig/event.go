@@ -149,6 +149,13 @@ type Vouched struct {
 	Child mib.NodeID
 }
 
+// Measured tells what its children have cost the manager since it was told
+// last.
+type Measured struct {
+	At
+	Load Load
+}
+
 // Claimed says that the manager above is another one, or has begun anew: it
 // may know of no ILM below.
 type Claimed struct{ At }

@@ -74,6 +74,7 @@ func (e *Engine) tie(n *Node) {
 	if t := n.Intent.Target; t != 0 {
 		e.moving[n.ID] = struct{}{}
 		e.tieTo(t, n.ID)
+		e.heads(t, 1)
 	}
 	for _, id := range n.Prev {
 		e.tieTo(id, n.ID)
@@ -88,10 +89,25 @@ func (e *Engine) tieTo(child, node mib.NodeID) {
 }
 
 func (e *Engine) untie(n *Node) {
+	e.heads(n.Intent.Target, -1)
 	delete(e.moving, n.ID)
 	delete(e.tied[n.Intent.Target], n.ID)
 	for _, id := range n.Prev {
 		delete(e.tied[id], n.ID)
+	}
+}
+
+// heads counts the moves that are open to a manager.
+func (e *Engine) heads(target mib.NodeID, by int) {
+	if target == 0 {
+		return
+	}
+	e.depth.full = false
+	if e.depth.incoming == nil {
+		e.depth.incoming = make(map[mib.NodeID]int)
+	}
+	if e.depth.incoming[target] += by; e.depth.incoming[target] == 0 {
+		delete(e.depth.incoming, target)
 	}
 }
 

@@ -73,7 +73,7 @@ func (e *Engine) joined(ev NodeJoined) {
 // its owner, of which this manager has not heard yet. One that still looks for
 // a parent after a while is not.
 func (e *Engine) mayBeBelow(n *Node) bool {
-	if e.settings.Levels == 0 || n.Owner == 0 || n.Owner == e.state.Meta.Self || !e.ready(e.children[n.Owner]) {
+	if !e.layered() || n.Owner == 0 || n.Owner == e.state.Meta.Self || !e.ready(e.children[n.Owner]) {
 		return false
 	}
 	wait := 2 * e.formTime()

@@ -48,7 +48,7 @@ type ListChange struct {
 
 // ListLimits bound a list.
 type ListLimits struct {
-	Capacity    int // rows
+	Capacity    int // rows that its manager polls itself
 	LogRecords  int // records kept until acknowledged
 	Incarnation uint64
 	// Kept is for a log that outlives its process: what the store has of it,
@@ -228,7 +228,7 @@ func (l *List) planRows(now Instant, a mib.Apply, ch *ListChange) *Refusal {
 			continue
 		}
 		fresh++
-		if l.limits.Capacity > 0 && len(l.rows)+fresh > l.limits.Capacity {
+		if l.limits.Capacity > 0 && int(l.polled.Count)+fresh > l.limits.Capacity {
 			return &Refusal{NotHeld, fmt.Sprintf("node %d: the list is full (%d rows)", r.Node, l.limits.Capacity)}
 		}
 		ch.undo.Removed = append(ch.undo.Removed, r.Node)
@@ -475,6 +475,15 @@ func (l *List) Census() mib.Digest { return l.polled }
 
 // Away reports whether any node of the list is at a manager below.
 func (l *List) Away() bool { return int(l.polled.Count) < len(l.rows) }
+
+// Capacity is how many rows the list may have now: those that its manager can
+// poll itself, and those that managers below poll; 0: no limit.
+func (l *List) Capacity() int {
+	if l.limits.Capacity == 0 {
+		return 0
+	}
+	return l.limits.Capacity + len(l.rows) - int(l.polled.Count)
+}
 
 // Log is the list's report log.
 func (l *List) Log() *Log { return &l.log }

@@ -161,7 +161,7 @@ func (m *Middle) Plan(set ControlSet) (*ListChange, *Refusal) {
 
 // Report is the engine's own list as a child's is reported.
 func (m *Middle) Report(now Instant, ids []mib.NodeID, full bool) Report {
-	r := Report{Fence: m.fence, Active: true, Windows: 1, Digest: m.list.inner, Log: Cursor{Incarnation: 1}, Full: full}
+	r := Report{Fence: m.fence, Active: true, Windows: 1, Digest: m.list.inner, Capacity: m.list.limits.Capacity, Log: Cursor{Incarnation: 1}, Full: full}
 	if full {
 		ids = slices.Clone(m.list.ids)
 	}

@@ -110,7 +110,7 @@ func (e *Engine) commit(n *Node, c *child, fence uint32) {
 	delete(e.searches, n.ID)
 	e.save(n)
 	e.committed[n.ID] = e.now
-	if e.settings.Levels > 0 {
+	if e.layered() {
 		e.heardOf[n.ID] = e.now
 	}
 	e.takeHeld(n.ID)
@@ -261,7 +261,7 @@ func (e *Engine) processOwner(n *Node, r *seenRow, ep mib.Epoch) bool {
 // epoch: when one between died and they were adopted. They obey the owner
 // again when its own row is newer still. What its children have it sees.
 func (e *Engine) mayBeVoid(n *Node) bool {
-	return e.settings.Levels > 0 && n.Epoch.Term(e.state.Meta.Level) < e.state.Meta.Restored
+	return e.layered() && n.Epoch.Term(e.state.Meta.Level) < e.state.Meta.Restored
 }
 
 // otherPace reports whether a row has another interval than it is to have: the

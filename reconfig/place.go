@@ -156,8 +156,10 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 	if why == KindPlace {
 		return e.placeOf(n)
 	}
-	if to, ok := e.coldest(n, incoming, func(c *child) bool { return e.allowed(n, c) }); ok {
-		return to, true
+	if e.room() {
+		if to, ok := e.coldest(n, incoming, func(c *child) bool { return e.allowed(n, c) }); ok {
+			return to, true
+		}
 	}
 	switch why {
 	case KindFailover: // excluded and drained ones too, if nobody else is left (BanYields)
@@ -172,7 +174,7 @@ func (e *Engine) goal(n *Node, why Kind, incoming map[mib.NodeID]int) (mib.NodeI
 			return 0, false
 		}
 	case KindDrain:
-		if e.forming() {
+		if e.forming() || e.state.Nodes[n.Owner].Retiring && e.settings.MaxILMs >= 0 && e.awaitsRoom(n) {
 			return 0, false
 		}
 	}
@@ -196,12 +198,20 @@ func (e *Engine) coldest(n *Node, incoming map[mib.NodeID]int, may func(*child) 
 
 // anyILM reports whether some ILM may take the node.
 func (e *Engine) anyILM(n *Node) bool {
+	if !e.room() {
+		return false
+	}
 	_, ok := e.coldest(n, nil, func(c *child) bool { return e.allowed(n, c) })
 	return ok
 }
 
 // allowed reports whether a node may be placed on a child by choice.
 func (e *Engine) allowed(n *Node, c *child) bool {
+	return e.suits(n, c) && e.fits(c)
+}
+
+// suits is allowed without asking whether there is room.
+func (e *Engine) suits(n *Node, c *child) bool {
 	host := e.state.Nodes[c.id]
 	if e.closed(c.id) || !e.mayHost(n, &host) {
 		return false
@@ -292,7 +302,7 @@ func (e *Engine) assign(n *Node, to mib.NodeID) {
 	e.state.Meta.Order++
 	n.Owner, n.Epoch, n.Fence, n.Order = to, e.newEpoch(n), 1, e.state.Meta.Order
 	n.Zero = e.now.Add(phase(uint32(n.ID), every) - every)
-	if e.settings.Levels > 0 {
+	if e.layered() {
 		e.heardOf[n.ID] = e.now
 	}
 	e.save(n)
@@ -365,7 +375,10 @@ func (e *Engine) ensureILMs() {
 			active++
 		}
 	}
-	want := e.settings.MinILMs
+	want := max(e.settings.MinILMs, e.width())
+	if e.settings.MaxILMs > 0 {
+		want = min(want, e.settings.MaxILMs)
+	}
 	if !e.formed {
 		want = max(want, e.settings.StartILMs)
 	}

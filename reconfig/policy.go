@@ -31,9 +31,14 @@ type Settings struct {
 	BanFor           time.Duration
 	Paused           bool   // the manager above was told by an operator to make no planned moves
 	History          string // weights of the temperatures of ILMs below, as simoneTemperatureHistory has them; empty: each its own
-	// Levels is how many levels of ILMs may be below each ILM, and Below how
-	// many ILMs each keeps below itself then.
+	// Levels is how many levels of ILMs there are below each ILM at least, and
+	// Below how many ILMs each then keeps below itself at least.
 	Levels, Below int
+	// MostLevels is how many levels of ILMs forks may put below each ILM; no
+	// more than Levels: there are neither forks nor joins. FanIn is how many ILMs
+	// a manager has right below it at most; 0: as many as it can serve in a
+	// trigger, as measured.
+	MostLevels, FanIn int
 	// Without are rules of the protocol that are switched off, in simulations
 	// only: they show that it needs every one of them.
 	Without Guards
@@ -172,7 +177,7 @@ type ChildView struct {
 
 // Transformation is one change that a policy wants (paper section 4).
 type Transformation struct {
-	Kind     Kind // KindSplit, KindMigrate or KindMerge (KindFork, KindJoin to come)
+	Kind     Kind // KindSplit, KindMigrate, KindMerge, KindFork or KindJoin
 	From, To mib.NodeID
 	Nodes    []mib.NodeID // of From, to hand to To
 	Promote  bool         // To is inactive and becomes an ILM first

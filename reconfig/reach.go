@@ -34,7 +34,7 @@ func (e *Engine) unreached(id mib.NodeID) {
 // patience is how long an owner may be without a node before others are
 // asked. A manager whose ILMs have ILMs below lets those look first.
 func (e *Engine) patience() time.Duration {
-	return e.settings.Trigger * time.Duration(1+2*e.settings.Levels)
+	return e.settings.Trigger * time.Duration(1+2*e.levels())
 }
 
 // seek begins the searches that are due, at each round. Only a part of the

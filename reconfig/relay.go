@@ -66,7 +66,7 @@ func (e *Engine) relay(c *child, ev LogRead) {
 // heard takes what a record says besides a sample's values.
 func (e *Engine) heard(c *child, r *mib.Record) {
 	owned := e.state.Nodes[r.Node].Owner == c.id
-	if owned && e.settings.Levels > 0 {
+	if owned && e.layered() {
 		e.heardOf[r.Node] = e.now
 	}
 	switch r.Kind {

@@ -56,6 +56,9 @@ func (e *Engine) runRound() {
 		e.verdicts("reconfiguration is fixed")
 		return
 	}
+	if e.changeDepth() {
+		return // what the policy was shown holds no more
+	}
 	e.spare = view.Budget
 	e.memory.worked(view.Children)
 	e.admit(e.policy.Decide(view), &view)

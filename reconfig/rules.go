@@ -1,6 +1,7 @@
 package reconfig
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"time"
@@ -54,12 +55,17 @@ func (i IlmSettings) Of(active bool) Settings {
 		s.Interval = time.Duration(i.PollMillis) * time.Millisecond
 	}
 	s.MinILMs, s.StartILMs, s.MaxILMs = 0, 0, -1 // none: those there are hand back what they have
-	if active && i.Levels > 0 && i.Below > 0 {
-		s.MinILMs, s.StartILMs, s.MaxILMs = int(i.Below), int(i.Below), 0
-		s.Levels, s.Below = int(i.Levels)-1, int(i.Below)
+	if active && i.Levels > 0 {
+		least := cmp.Or(int(i.Below), leastBelow)
+		s.MinILMs, s.StartILMs, s.MaxILMs = least, least, 0
+		s.Levels, s.Below, s.FanIn = int(i.Levels)-1, int(i.Below), int(i.FanIn)
 	}
 	return s
 }
+
+// leastBelow is how many ILMs one that is to have some has below itself at
+// least; with one it would hand all on and be of no use.
+const leastBelow = 2
 
 // append packs the settings, for the sum of a control SET.
 func (i IlmSettings) append(b []byte) []byte {
@@ -75,6 +81,9 @@ func (i IlmSettings) append(b []byte) []byte {
 		} else {
 			b = append(b, 0)
 		}
+	}
+	if i.FanIn > 0 {
+		b = binary.BigEndian.AppendUint32(b, i.FanIn)
 	}
 	b = append(append(b, i.Rules.Policy...), 0)
 	return append(append(b, i.Rules.History...), 0)

@@ -23,6 +23,12 @@ type Meta struct {
 	// Backed is High as the backup had it: what lies between it and the term
 	// Restored was given in a time that this store knows nothing of.
 	Backed mib.Epoch `json:",omitzero"`
+	// Levels is how many levels of ILMs forks have put below each ILM, and
+	// Carry how many nodes one ILM was taken to carry at the last fork.
+	Levels int     `json:",omitzero"`
+	Carry  float64 `json:",omitzero"`
+	// Served is how many ILMs this manager could serve then.
+	Served int `json:",omitzero"`
 }
 
 // Node is what a manager keeps about one node: what it is (from the

@@ -27,7 +27,10 @@ func configured(c *config.TLM) reconfig.Settings {
 	s.Trigger, s.Interval = time.Duration(c.Trigger), time.Duration(c.Poll)
 	s.Probe, s.Misses = time.Duration(c.Probe.Interval), c.Probe.Misses
 	s.MinILMs, s.StartILMs, s.MaxILMs = c.ILMs.Min, c.ILMs.Start, c.ILMs.Max
-	s.Levels, s.Below = c.ILMs.Levels, c.ILMs.Below
+	s.MostLevels, s.FanIn = c.ILMs.Levels, c.ILMs.FanIn
+	if c.ILMs.Below > 0 {
+		s.Levels, s.Below = c.ILMs.Levels, c.ILMs.Below
+	}
 	s.MigrateToColdest = c.MigrateTarget == "coldest"
 	s.Churn = c.Churn
 	if h := manager.FormatHistory(c.Temperature.History); h != manager.FormatHistory(manager.DefaultTuning().History) {

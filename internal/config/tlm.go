@@ -96,10 +96,16 @@ type ILMs struct {
 	Start int `yaml:"start"` // how many a new tree begins with
 	Min   int `yaml:"min"`   // merge and demotion stop here
 	Max   int `yaml:"max"`   // promotion stops here; 0: at the number of candidates
-	// Levels is how many further levels of ILMs there are below each ILM, 0
-	// to 2, and Below how many ILMs each keeps below itself then.
+	// Levels is how many further levels of ILMs there are below each ILM at
+	// most, 0 to 2. They come and go with the number of nodes (fork and join).
 	Levels int `yaml:"levels"`
-	Below  int `yaml:"below"`
+	// Below is how many ILMs each ILM keeps below itself at least. If it is
+	// not 0, there are all Levels from the beginning and for good; 0: as many
+	// as it takes.
+	Below int `yaml:"below"`
+	// FanIn is how many ILMs a manager has right below itself at most; with
+	// more there is a level in between. 0: as many as it can serve in a trigger.
+	FanIn int `yaml:"fan_in"`
 }
 
 // DefaultThresholds are those that the paper found best (document 001, 5.2).
@@ -118,7 +124,7 @@ func DefaultTLM() *TLM {
 		Thresholds:    DefaultThresholds(),
 		Policy:        "balance",
 		Mode:          "automatic",
-		ILMs:          ILMs{Start: 2, Min: 1, Below: 2},
+		ILMs:          ILMs{Start: 2, Min: 1, Levels: 2},
 		Churn:         0.1,
 		MigrateTarget: "any",
 		Etcd:          DefaultEtcd(),
@@ -205,8 +211,9 @@ func (t *Thresholds) problems() (ps Problems) {
 
 func (n *ILMs) problems() (ps Problems) {
 	checkInt(&ps, "levels", n.Levels, 0, 2)
-	if n.Levels > 0 {
-		checkInt(&ps, "below", n.Below, 1, 1000)
+	checkInt(&ps, "below", n.Below, 0, 1000)
+	if n.FanIn != 0 {
+		checkInt(&ps, "fan_in", n.FanIn, 2, 1_000_000)
 	}
 	const most = 1_000_000
 	checkInt(&ps, "min", n.Min, 1, most)

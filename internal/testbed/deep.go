@@ -160,7 +160,7 @@ func (d *Deep) deepen(n *DeepNode) {
 		return
 	}
 	told := n.List.Settings()
-	want := n.List.Active() && told.Levels > 0 && told.Below > 0
+	want := n.List.Active() && told.Levels > 0
 	if n.Engine == nil && !want && len(n.Store.Nodes) == 0 && !n.List.Away() {
 		return
 	}

@@ -33,6 +33,7 @@ type audit struct {
 	samples map[mib.NodeID][]reconfig.Stored // newest first, the last few hundred
 	stored  int
 	ilms    int
+	levels  bool // there are or have been ILMs below others
 
 	poll      time.Duration // of nodes that name no interval
 	pauses    *pauses

@@ -29,6 +29,9 @@ type testimony struct {
 	// number of its slots between its first sample and its last.
 	Drift time.Duration
 	Wrong []string // the first of all that is wrong, in words
+	// below says that there are several levels: a sample is said to be by the
+	// ILM right below the TLM, and whoever is below that has asked.
+	below bool
 }
 
 // managersByPort says who asks from which UDP port: what each process of the
@@ -61,7 +64,7 @@ func (tr *tree) managersByPort() map[uint16]mib.NodeID {
 // late, but not those after it, so that a schedule which was torn shows in the
 // medians before and after.
 func (a audit) hear(devices []*device, managers map[uint16]mib.NodeID, since time.Time) testimony {
-	var t testimony
+	t := testimony{below: a.levels}
 	ids := make(map[string]mib.NodeID)
 	for id, n := range a.state.Nodes {
 		ids[n.Name] = id
@@ -102,11 +105,14 @@ func (t *testimony) hear(a audit, d *device, id mib.NodeID, managers map[uint16]
 		missing := int(y.Slot) - int(x.Slot) - 1
 		// What the numbers hide. At the ends of spells a single late GET may
 		// be the median: it has to be the same with all that there is.
-		if hidden := (after - before).Round(interval); hidden != 0 && i-steady >= spell/2 && len(proofs)-i >= spell/2 {
+		// With several levels a GET may be taken for proof that a move's target
+		// sent before it counted; there the drift tells.
+		if hidden := (after - before).Round(interval); hidden != 0 && !t.below && i-steady >= spell/2 && len(proofs)-i >= spell/2 {
 			missing += int(hidden / interval)
 			steady = i
 		}
 		switch {
+		case missing > 0 && t.below && a.pauses.over(x.asked, y.asked.Sub(x.asked)): // nobody could ask
 		case missing > 0:
 			t.Lost += missing
 			t.wrong("%s: nothing between slots %d (by %d) and %d (by %d, asked for at %s), %v later%s", d.name,
@@ -144,7 +150,13 @@ func (t *testimony) prove(d *device, samples []reconfig.Stored, asks []asked, ma
 		// counted, are proof too, of nothing: first those near are looked at.
 		found := -1
 		for i, x := range asks {
-			if used[i] || managers[x.by.Port()] != s.By || x.at.After(at.Add(interval/4)) || x.at.Before(at.Add(-interval)) {
+			if used[i] || !t.by(managers[x.by.Port()], s.By) || x.at.After(at.Add(interval/4)) || x.at.Before(at.Add(-interval)) {
+				continue
+			}
+			if t.below { // of several managers: the nearest
+				if found < 0 || x.at.Sub(at).Abs() < asks[found].at.Sub(at).Abs() {
+					found = i
+				}
 				continue
 			}
 			if found = i; x.at.After(at.Add(-interval / 2)) {
@@ -156,13 +168,18 @@ func (t *testimony) prove(d *device, samples []reconfig.Stored, asks []asked, ma
 			t.wrong("%s: the sample of slot %d, of %s by node %d, is proven by none of its GETs%s", d.name, s.Slot, at.Format("15:04:05.000"), s.By, d.around(at, interval))
 			continue
 		}
-		for i := range found { // what came before is of samples before
+		for i := 0; i < found && !t.below; i++ { // what came before is of samples before
 			used[i] = used[i] || managers[asks[i].by.Port()] == s.By
 		}
 		used[found] = true
 		proofs = append(proofs, proof{Stored: s, asked: asks[found].at})
 	}
 	return proofs
+}
+
+// by reports whether who asked may be who is said to have polled.
+func (t *testimony) by(asker, poller mib.NodeID) bool {
+	return asker == poller || t.below && asker != 0
 }
 
 // medianZero is when slot 0 was due, by most of the GETs.

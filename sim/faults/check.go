@@ -141,6 +141,7 @@ func (w *World) afterStep(m *manager) {
 	if round := m.engine.LastRound(); round.At != m.round {
 		m.round = round.At
 		w.checkBudget(m, &round)
+		w.measured(m)
 	}
 }
 

@@ -154,6 +154,9 @@ func stamp(ev reconfig.Event, at reconfig.At) reconfig.Event {
 	case reconfig.OperatorAsked:
 		ev.At = at
 		return ev
+	case reconfig.Measured:
+		ev.At = at
+		return ev
 	case reconfig.Tuned:
 		ev.At = at
 		return ev

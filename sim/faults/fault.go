@@ -63,8 +63,8 @@ const (
 	Resume  //
 	Trigger // a round now
 	Tune    // the poll interval is N x 100 ms
-	Join    // a machine is new
-	Leave   // A goes for good
+	Join    // N machines are new, at least one
+	Leave   // A goes for good, with the N-1 behind it
 	kinds
 )
 

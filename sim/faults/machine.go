@@ -115,7 +115,7 @@ func (w *World) restart(m *machine) {
 	state := m.disk
 	state.Rows, state.Tombs = maps.Clone(state.Rows), maps.Clone(state.Tombs)
 	m.list = reconfig.NewList(state, reconfig.ListLimits{
-		Incarnation: w.dice.Uint64() | 1, LogRecords: w.scenario.LogRecords, Without: w.scenario.Without,
+		Capacity: w.capacity(m), Incarnation: w.dice.Uint64() | 1, LogRecords: w.scenario.LogRecords, Without: w.scenario.Without,
 	}, m.now(w))
 	for id := range m.disk.Rows {
 		w.checks.holds(m, id)
@@ -130,6 +130,15 @@ func (w *World) restart(m *machine) {
 		m.mgr.wait = 0
 	}
 	w.deepen(m)
+}
+
+// capacity is how many rows a machine polls at most. The top takes what nobody
+// else has room for.
+func (w *World) capacity(m *machine) int {
+	if m.place == 1 {
+		return 0
+	}
+	return w.scenario.Capacity
 }
 
 // crash stops a machine's process; what it has on disk stays.

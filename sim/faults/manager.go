@@ -130,7 +130,7 @@ func (w *World) deepen(m *machine) {
 		return
 	}
 	told := m.list.Settings()
-	want := m.list.Active() && told.Levels > 0 && told.Below > 0
+	want := m.list.Active() && told.Levels > 0
 	m.begun = m.begun || want
 	if !m.begun {
 		return
@@ -166,6 +166,27 @@ func (w *World) deepen(m *machine) {
 		w.tell(mgr, reconfig.Tuned{At: mgr.at(w), Settings: s})
 	}
 	w.hearAbove(mgr)
+}
+
+// measured tells an engine at the end of a round what its children cost it.
+func (w *World) measured(m *manager) {
+	if w.scenario.MostLevels == 0 && w.scenario.ChildTakes == 0 {
+		return
+	}
+	if m == w.top {
+		w.look()
+	}
+	if w.scenario.ChildTakes == 0 {
+		return
+	}
+	n := 0
+	for _, c := range m.engine.Children() {
+		if c.Ready {
+			n++
+		}
+	}
+	load := reconfig.Load{Serving: float64(n) * w.scenario.ChildTakes.Seconds() / w.scenario.Trigger.Seconds()}
+	w.push(w.now, event{kind: told, mgr: m, ev: reconfig.Measured{Load: load}})
 }
 
 // hearAbove tells an engine what the manager above has changed.
@@ -280,6 +301,9 @@ func (w *World) persist(m *manager, t *reconfig.Txn) {
 		s.Nodes[n.ID] = n
 	}
 	for _, id := range t.Forget {
+		if m == w.top && w.scenario.PollsPass {
+			w.growth.missed += len(w.gaps(id))
+		}
 		delete(s.Nodes, id)
 		delete(s.Ledgers, id)
 		delete(s.stored, id) // its numbers begin anew if it comes back
@@ -371,7 +395,7 @@ func (w *World) report(m *machine, ids []mib.NodeID, full bool) reconfig.Report 
 		Subtree: subtree,
 		Fence:   l.Fence(), Active: l.Active(), Windows: 1, Temperature: m.temp, Weighted: m.temp,
 		Utilisation: m.slowness * float64(l.Len()),
-		Digest:      l.Digest(), Log: l.Log().Head(), Full: full,
+		Digest:      l.Digest(), Capacity: l.Capacity(), Log: l.Log().Head(), Full: full,
 		Host: reconfig.HostLoad{Known: true, Load: m.load(), Speed: 1},
 	}
 	if full {

@@ -17,7 +17,10 @@ type Result struct {
 	Steps      uint64
 	Polls      uint64
 	Samples    uint64
-	Planned    int // moves that were planned and committed
+	Planned    int     // moves that were planned and committed
+	Depths     []Depth // each time that it changed, where levels come and go
+	Forks      int
+	Joins      int
 	Lost       int // slots between a node's first and last sample without one, if no poll was lost
 }
 
@@ -28,7 +31,12 @@ func Run(s *Scenario, trace io.Writer) Result {
 	r := Result{
 		Violations: w.checks.broken, Triggers: s.Triggers(), Faults: s.Harms(), Steps: w.Steps, Polls: w.Polls, Samples: w.Samples, Planned: w.checks.moves,
 	}
+	if w.top.life != 0 {
+		c := w.top.engine.Counters()
+		r.Depths, r.Forks, r.Joins = w.growth.depths, int(c.Forks), int(c.Joins)
+	}
 	if s.PollsPass {
+		r.Lost = w.growth.missed
 		for id := range w.top.store.Nodes {
 			r.Lost += len(w.gaps(id))
 		}

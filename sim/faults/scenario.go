@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"simone/mib"
 	"simone/reconfig"
 )
 
@@ -33,6 +34,10 @@ type Scenario struct {
 	SlowPolls  time.Duration // an answered poll takes up to this much longer
 	LogRecords int           // that a list keeps until acknowledged
 	LogRead    int           // records that one reading brings
+	MostLevels int           // that forks may put below each ILM; 0: there are none
+	FanIn      int           // ILMs right below a manager at most; 0: as many as it can serve
+	Capacity   int           // rows that an ILM polls at most; 0: any number
+	ChildTakes time.Duration // of a trigger, to serve one ILM right below; 0: nothing to speak of
 	DriftPPM   int           // clocks are up to so many millionths fast or slow
 	PollsPass  bool          // no poll is ever lost: what is missing then was lost by a move
 	Abandon    bool          // what is broken at the end stays broken
@@ -51,6 +56,7 @@ func (s *Scenario) settings() reconfig.Settings {
 	if s.Levels > 1 {
 		set.Levels, set.Below = s.Levels-1, s.Below
 	}
+	set.MostLevels, set.FanIn = s.MostLevels, s.FanIn
 	return set
 }
 
@@ -89,6 +95,7 @@ func (s *Scenario) fields() []field {
 		{"seed", &s.Seed}, {"nodes", &s.Nodes}, {"candidates", &s.Candidates}, {"levels", &s.Levels}, {"ilms", &s.ILMs}, {"start", &s.Start},
 		{"below", &s.Below}, {"policy", &s.Policy}, {"trigger", &s.Trigger}, {"interval", &s.Interval}, {"probe", &s.Probe}, {"misses", &s.Misses},
 		{"churn", &s.Churn}, {"ban", &s.Ban}, {"patience", &s.Patience}, {"slow-polls", &s.SlowPolls}, {"log-records", &s.LogRecords},
+		{"most-levels", &s.MostLevels}, {"fan-in", &s.FanIn}, {"capacity", &s.Capacity}, {"child-takes", &s.ChildTakes},
 		{"log-read", &s.LogRead}, {"drift-ppm", &s.DriftPPM}, {"polls-pass", &s.PollsPass}, {"abandon", &s.Abandon}, {"kill", &s.Kill},
 		{"calm", &s.Calm}, {"end", &s.End}, {"without", &s.Without},
 	}
@@ -208,6 +215,10 @@ func (s *Scenario) Validate() error {
 		return fmt.Errorf("%d candidates of %d nodes: write 0 to %d", s.Candidates, s.Nodes, s.Nodes)
 	case s.Levels < 1 || s.Levels > 3:
 		return fmt.Errorf("%d levels of ILMs: write 1, 2 or 3", s.Levels)
+	case s.MostLevels < 0 || s.MostLevels >= mib.Levels:
+		return fmt.Errorf("most-levels %d: write 0 to %d", s.MostLevels, mib.Levels-1)
+	case s.FanIn < 0 || s.Capacity < 0 || s.ChildTakes < 0:
+		return fmt.Errorf("fan-in %d, capacity %d and child-takes %v: write nothing below 0", s.FanIn, s.Capacity, s.ChildTakes)
 	case s.Patience <= 0 || s.LogRead < 1 || s.LogRecords < 1:
 		return fmt.Errorf("patience %v, log-read %d and log-records %d must be positive", s.Patience, s.LogRead, s.LogRecords)
 	case s.Calm <= 0 || s.End <= s.Calm:

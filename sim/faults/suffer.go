@@ -18,7 +18,9 @@ func (w *World) suffer(f Fault) {
 	m := w.machines[f.A]
 	switch f.Kind {
 	case Join:
-		w.join()
+		for range max(f.N, 1) {
+			w.join()
+		}
 		return
 	case Heal:
 		for i := range w.machines {
@@ -153,8 +155,10 @@ func (w *World) suffer(f Fault) {
 		}
 		w.push(w.now, event{kind: told, mgr: w.top, ev: reconfig.OperatorAsked{Ask: reconfig.AskPlace, Places: places}})
 	case Leave:
-		if m.place != 1 && !m.clone {
-			w.leave(m)
+		for i := f.A; i < min(f.A+max(f.N, 1), len(w.machines)); i++ {
+			if m := w.machines[i]; m.place != 1 && !m.clone && !m.gone {
+				w.leave(m)
+			}
 		}
 	}
 }

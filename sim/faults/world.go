@@ -41,6 +41,7 @@ type World struct {
 	restored    bool // the top's next start is from a backup
 	backedUp    bool // the top has been restored
 	checks      checks
+	growth      growing
 	out         io.Writer // of the trace; nil: none
 }
 
@@ -59,7 +60,7 @@ const spare = 24
 func newWorld(s *Scenario, trace io.Writer) *World {
 	w := &World{
 		scenario: s, now: epoch, net: rand.New(rand.NewPCG(s.Seed, 7)), dice: rand.New(rand.NewPCG(s.Seed, 8)),
-		machines: []*machine{nil}, addresses: make(map[string]*machine), links: newLinks(s.Nodes + 2 + spare), checks: newChecks(), out: trace,
+		machines: []*machine{nil}, addresses: make(map[string]*machine), links: newLinks(s.Nodes + s.joins() + 2 + spare), checks: newChecks(), out: trace,
 		slow: s.SlowPolls, loadMetric: mib.MetricNumber(mib.ProfileSimone, mib.MetricLoad),
 	}
 	w.reach()
@@ -100,7 +101,7 @@ func (w *World) run(d time.Duration) {
 		}
 		key, ev, _ := w.queue.Pop()
 		w.now = key.At
-		if w.events++; w.events > maxEvents*(w.scenario.Nodes+20)*(int(w.Elapsed()/time.Second)+10) {
+		if w.events++; w.events > maxEvents*(w.links.size)*(int(w.Elapsed()/time.Second)+10) {
 			w.fail("%d events: something goes in circles", w.events)
 			return
 		}

@@ -285,6 +285,7 @@ func TestEveryWritableObject(t *testing.T) {
 		{object: mib.SimoneIlmPollInterval, fenced: true, good: gauge(400), bad: gauge(0), status: mib.WrongValue},
 		{object: mib.SimoneIlmLevels, fenced: true, good: gauge(1), bad: gauge(4), status: mib.WrongValue},
 		{object: mib.SimoneIlmBelow, fenced: true, good: gauge(2), bad: gauge(1001), status: mib.WrongValue},
+		{object: mib.SimoneIlmFanIn, fenced: true, good: gauge(20), bad: gauge(1_000_001), status: mib.WrongValue},
 		cell(mib.SimoneSupportName, text("door"), "", text("d\xf6or"), mib.WrongValue),
 		cell(mib.SimoneSupportAddress, text(row.Address), "", text("door"), mib.WrongValue),
 		cell(mib.SimoneSupportKind, mib.Integer(int32(row.Kind)), "", mib.Integer(4), mib.WrongValue),

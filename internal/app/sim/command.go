@@ -35,7 +35,7 @@ func Command() *cobra.Command {
 
 // commands are those below sim, each in a file of its own.
 func commands() []*cobra.Command {
-	return []*cobra.Command{faultsCommand(), runCommand(), sweepCommand(), reportCommand(), policiesCommand()}
+	return []*cobra.Command{faultsCommand(), growCommand(), runCommand(), sweepCommand(), reportCommand(), policiesCommand()}
 }
 
 // format is what -o of the root command asks for: table, json or yaml.
