@@ -68,7 +68,7 @@ type Engine struct {
 	hostMetrics []uint32
 	looks       []*look // decisions of which the machine is asked first
 	spare       int     // nodes that may still be moved until the next round
-	rose        bool    // an ILM's machine has more to do than it had
+	rose        Instant // when an ILM's machine was found to have more to do than it had; 0: not since
 	credit      credit
 	depth       depth
 	round       Round
@@ -211,7 +211,7 @@ func (e *Engine) work() {
 		e.advancePlans()
 		if e.asked || e.now >= e.nextRound {
 			e.runRound()
-		} else if e.rose {
+		} else if e.rose != 0 && e.allTold() {
 			e.react()
 		}
 		e.settleAll()

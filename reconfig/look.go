@@ -75,13 +75,25 @@ func (e *Engine) lookOn(t Transformation) {
 // react has the policy decide between two triggers, because an ILM's machine
 // has more to do than it had: what can be known at once need not wait.
 func (e *Engine) react() {
-	e.rose = false
+	e.rose = 0
 	p, ok := e.policy.(reactive)
 	if !ok || e.paused() || !e.settings.Automatic || len(e.hosts) == 0 {
 		return
 	}
 	view, _ := e.view()
 	e.admit(p.React(view), &view)
+}
+
+// allTold reports whether all ILMs have told of their machines within the time
+// between two probes before one was found to be busier: else machines whose
+// loads rise together would be taken for unequal.
+func (e *Engine) allTold() bool {
+	for _, c := range e.line {
+		if !c.self && !c.silent && c.reportAt <= e.rose.Add(-e.settings.Probe) {
+			return false
+		}
+	}
+	return true
 }
 
 // reactive is a policy that decides between triggers, too.

@@ -150,8 +150,10 @@ func (l HostLoad) speed() float64 { return (1 + l.Load) / l.intensity() }
 
 const (
 	// spread is how much more than the mean an ILM may have to do, in polls x
-	// intensity, before it hands on nodes although it stays where it is.
-	spread = 1.6
+	// intensity, before it hands on nodes although it stays where it is, and
+	// relief what it keeps then.
+	spread = 1.9
+	relief = 1.6
 	// burden is how much heavier than another ILM's a machine is that explains
 	// what the ILM there suffers.
 	burden = 1.5
@@ -204,7 +206,7 @@ func (d *balanceRound) shed() {
 		if from.Busy || from.touched {
 			continue
 		}
-		excess := from.rows - int(spread*mean/from.Host.intensity())
+		excess := from.rows - int(relief*mean/from.Host.intensity())
 		nodes := from.Nodes
 		for _, to := range slices.Backward(ilms) {
 			if to == from || to.Busy || to.touched || to.NoTake {

@@ -92,7 +92,9 @@ func (e *Engine) reported(ev ChildReported) {
 	rows := r.Rows
 	r.Rows = nil
 	c.lastHead = c.report.Log
-	e.rose = e.rose || r.Host.Known && r.Host.Load > c.report.Host.Load
+	if r.Host.Known && r.Host.Load > c.report.Host.Load && e.rose == 0 {
+		e.rose = e.now
+	}
 	c.report, c.reportAt = r, e.now
 	if !current {
 		if c.full { // as soon as what was read can count: its own list answers a manager in no time

@@ -88,8 +88,7 @@ func (w *world) arriveNCS(k key) {
 	node := int32(k.ID())
 	a := &w.arrivals[node]
 	w.heap.Set(w.slotNCS(node), key{At: w.now + w.gaps.draw(&a.gaps), Rank: k.Rank})
-	w.nodes[node].count(w.now, 1)
-	w.begin(node, w.demands.draw(&a.demands), job{kind: jobNCS}, noLane)
+	w.compute(node, w.demands.draw(&a.demands))
 }
 
 // agent has one node's agent do its work.

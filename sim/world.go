@@ -39,6 +39,7 @@ const (
 	slotToTLM
 	slotProbe
 	slotScript
+	slotExtra
 	slotGlances
 	slotNodes = slotGlances + laneCount
 )
@@ -127,8 +128,9 @@ type world struct {
 
 	polls    sweep
 	agents   sweep
-	phases   []phase // of agents, in order
-	triggers float64 // the next one's number
+	phases   []phase    // of agents, in order
+	triggers float64    // the next one's number
+	extraAt  [2]float64 // when a crowd comes, and when hosts flip next
 
 	stations []station
 	roles    []role
@@ -219,6 +221,7 @@ func newWorld(p *scenario.Parameters, policy Policy, script *Script) *world {
 	// Validated with the parameters.
 	w.formula, _ = temperature.Linear(p.A, p.B)
 	w.startNCS(hosts)
+	w.startExtra(hosts)
 	w.startAgents()
 	w.startManagers(policy.place)
 	if policy.start == nil || p.Enact == "staged" {
@@ -278,6 +281,8 @@ func (w *world) run(ctx context.Context) error {
 			w.lookAt(int32(k.ID()))
 		case slot >= slotGlances:
 			w.glanceAt(slot)
+		case slot == slotExtra:
+			w.extra(k)
 		case slot == slotPolls:
 			w.poll(k)
 		case slot == slotAgents:

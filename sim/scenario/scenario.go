@@ -35,6 +35,16 @@ type Parameters struct {
 	Service     string  `json:"service" yaml:"service"`
 	ParetoShape float64 `json:"pareto_shape" yaml:"pareto_shape"`
 	ParetoRatio float64 `json:"pareto_ratio" yaml:"pareto_ratio"`
+	// Hot is how many further jobs are on each leaf and ILM host from the
+	// beginning and never end. Crowd is how many of Mean come at once to the
+	// first ILM's host, at CrowdAt. Each Flip there come FlipJobs to every host
+	// that take it half of that time, FlipPhase of it after each multiple.
+	Hot       int     `json:"hot" yaml:"hot"`
+	Crowd     int     `json:"crowd" yaml:"crowd"`
+	CrowdAt   float64 `json:"crowd_at" yaml:"crowd_at"`
+	Flip      float64 `json:"flip" yaml:"flip"`
+	FlipJobs  int     `json:"flip_jobs" yaml:"flip_jobs"`
+	FlipPhase Share   `json:"flip_phase" yaml:"flip_phase"`
 	// SpeedSigma spreads the speeds of leaves and ILM hosts: the standard
 	// deviation of their logarithm, the mean speed being 1. SpeedKnown says
 	// that leaves report their speeds, so that a policy can go by them.
@@ -106,7 +116,8 @@ func Default() *Parameters {
 		Leaves: 1024, ILMs: 8, Seed: 1, End: 300_000, Warmup: 10_000,
 		Rho: 0.5, Mean: 660, Shape: 1,
 		Service: "pareto", ParetoShape: 1.5, ParetoRatio: 200, SpeedKnown: true,
-		Poll: 100, PollCost: 0.1, ReportCost: 0.104, TLMCost: 0.02,
+		FlipJobs: 2,
+		Poll:     100, PollCost: 0.1, ReportCost: 0.104, TLMCost: 0.02,
 		AgentPeriod: 100, AgentCost: 0.02, OutputCost: 0.005, Network: 0.05, W: 1,
 		Policy: "paper", Trigger: 100, Thresholds: Thresholds{0.1, 17.5, 500}, MigrateTarget: "idle",
 		B: 1, Weights: []float64{0.57, 0.28, 0.15},
@@ -155,6 +166,15 @@ func (p *Parameters) Faults() (fs []Fault) {
 		fs = append(fs, Fault{"pareto_shape", "1 is left out, where the mean has another form; write 1.001"})
 	}
 	number("pareto_ratio", p.ParetoRatio, 1.001, 1e9)
+	whole("hot", p.Hot, 0, 1000)
+	whole("crowd", p.Crowd, 0, 10_000)
+	number("crowd_at", p.CrowdAt, 0, most)
+	number("flip", p.Flip, 0, most)
+	if p.Flip > 0 && p.Flip < 1 {
+		fs = append(fs, Fault{"flip", fmt.Sprintf("%g is less than 1 and not 0, which is never", p.Flip)})
+	}
+	whole("flip_jobs", p.FlipJobs, 1, 1000)
+	number("flip_phase", float64(p.FlipPhase), 0, 1)
 	number("speed_sigma", p.SpeedSigma, 0, 3)
 	number("poll", p.Poll, 0.1, most)
 	number("stagger", float64(p.Stagger), 0, 1)
