@@ -63,10 +63,15 @@ func (Balance) Decide(v View) []Transformation {
 	d := newBalanceRound(v)
 	d.relocate()
 	d.shed()
-	d.relieve()
+	level := !d.unequal()
+	if level {
+		d.relieve()
+	}
 	d.grow()
 	d.shrink()
-	d.level()
+	if level {
+		d.level()
+	}
 	d.fill()
 	return d.done
 }
@@ -123,7 +128,7 @@ func idlest(a, b *balanceILM) int {
 
 // gives and takes say who may be source and target of a move.
 func (d *balanceRound) gives(c *balanceILM) bool {
-	return !c.NoGive && len(c.Nodes) > 0 && !d.burdened(c)
+	return !c.NoGive && len(c.Nodes) > 0
 }
 func (d *balanceRound) takes(c *balanceILM) bool {
 	return !c.NoTake && c.Temperature <= d.Thresholds.Split

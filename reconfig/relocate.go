@@ -27,10 +27,10 @@ import (
 // gain most are made, whatever the load, and the budget is kept.
 
 const (
-	leastFactor = 2
-	// scarcity is how the factor grows with what is left of the budget: at
-	// half of it it is 3, at a third nearly 4.
-	scarcity       = 0.44
+	leastFactor = 2.5
+	// scarcity is how the factor grows as the budget is used up: with two fifths
+	// of it left it is 3, with a tenth 4.
+	scarcity       = 0.2
 	clearlyLighter = 0.8 // a machine of less than this share of another's intensity
 	shortList      = 4   // machines that are considered for one ILM
 )
@@ -152,10 +152,12 @@ const (
 	// spread is how much more than the mean an ILM may have to do, in polls x
 	// intensity, before it hands on nodes although it stays where it is, and
 	// relief what it keeps then.
-	spread = 1.9
-	relief = 1.6
-	// burden is how much heavier than another ILM's a machine is that explains
-	// what the ILM there suffers.
+	spread = 2.2
+	relief = 1.9
+	// fill is how many more nodes than the mean an ILM takes from others,
+	// however idle its machine is: that will not last.
+	fill = 1.1
+	// burden is by which factor machines are unequal.
 	burden = 1.5
 	// fewest is how many nodes are worth a transformation of their own.
 	fewest = 4
@@ -164,18 +166,17 @@ const (
 // work is what an ILM has to do, as far as its list and its machine make it.
 func (c *balanceILM) work() float64 { return float64(c.rows) * c.Host.intensity() }
 
-// burdened reports whether it is its machine's other work that slows an ILM:
-// then it moves, or sheds nodes, and is no matter of temperatures.
-func (d *balanceRound) burdened(c *balanceILM) bool {
-	if !c.Host.Known {
-		return false
-	}
-	for _, other := range d.every {
-		if other.Host.Known && c.Host.intensity() >= burden*other.Host.intensity() {
-			return true
+// unequal reports whether ILMs' machines differ in what they have to do beside.
+// Then utilisations and temperatures tell of that, and of a time that is past,
+// more than of lists: ILMs move or shed, and are not levelled.
+func (d *balanceRound) unequal() bool {
+	least, most := math.Inf(1), 0.0
+	for _, c := range d.every {
+		if c.Host.Known {
+			least, most = min(least, c.Host.intensity()), max(most, c.Host.intensity())
 		}
 	}
-	return false
+	return most >= burden*least
 }
 
 // shed has ILMs that have much more to do than the mean hand on as many nodes
@@ -183,12 +184,13 @@ func (d *balanceRound) burdened(c *balanceILM) bool {
 // much as one that goes along when the ILM moves; so that is for the time until
 // it can, and saves the move if the machine is idle again before.
 func (d *balanceRound) shed() {
-	sum := 0.0
+	sum, rows := 0.0, 0
 	for _, c := range d.every {
 		if !c.Host.Known {
 			return
 		}
 		sum += c.work()
+		rows += c.rows
 	}
 	if len(d.every) == 0 {
 		return
@@ -212,7 +214,7 @@ func (d *balanceRound) shed() {
 			if to == from || to.Busy || to.touched || to.NoTake {
 				continue
 			}
-			room := int(mean/to.Host.intensity()) - to.rows
+			room := int(min(mean/to.Host.intensity(), fill*float64(rows)/float64(len(d.every)))) - to.rows
 			if to.Capacity > 0 {
 				room = min(room, int(fullShare*float64(to.Capacity))-to.rows)
 			}
