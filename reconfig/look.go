@@ -110,9 +110,9 @@ type credit struct {
 
 const (
 	// pollsPerMove is how many polls there are at least for each node that a
-	// policy moves, if the settings say nothing: at a poll each 10 s seven
+	// policy moves, if the settings say nothing: at a poll each 10 s eight
 	// moves an hour for each node.
-	pollsPerMove = 52
+	pollsPerMove = 47
 	// savedShare is how much of an hour's budget may be saved up, so that in
 	// no hour more than that is moved beyond the budget.
 	savedShare = 0.1

@@ -26,7 +26,7 @@ type Settings struct {
 	MigrateToColdest bool
 	Weighted         bool    // decide on the weighted temperature
 	Churn            float64 // of all nodes, at most, in one round's planned moves
-	MovesPerHour     int     // of a policy's planned moves; 0: one for each 52 polls
+	MovesPerHour     int     // of a policy's planned moves; 0: one for each 47 polls
 	Capacity         int     // rows per ILM; 0: no limit
 	BanFor           time.Duration
 	Paused           bool   // the manager above was told by an operator to make no planned moves
