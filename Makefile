@@ -76,10 +76,14 @@ fuzz: ## every fuzz target for FUZZTIME (10s); FUZZ=ParseApply for some
 mibs: ## base MIB modules into mib/base, so that net-snmp's tools know names
 	@scripts/mibs.sh
 
-evaluation: build ## document 001's section 5 by simulation, into bin/evaluation; SEEDS=8, goes on where it was
+evaluation: build ## document 001's section 5 by simulation, into bin/evaluation; SEEDS=8, goes on where it was; LARGE=1 for a tree of a million leaves
+ifdef LARGE
+	bin/simonectl sim run configs/sim/million.yaml --seeds 1
+else
 	go test ./sim -run Acceptance -timeout 0 -v -sim.seeds=$(SEEDS)
 	bin/simonectl sim sweep --evaluation --seeds $(SEEDS) --out bin/evaluation >bin/evaluation.txt
 	bin/simonectl sim report bin/evaluation --seeds $(SEEDS)
+endif
 
 clean: ## takes away what was built
 	rm -rf bin

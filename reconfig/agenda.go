@@ -196,7 +196,7 @@ func (e *Engine) settleAgenda() {
 		heap.Init(&a.wakes)
 	}
 	clear(a.children)
-	clear(a.nodes)
+	a.nodes = emptied(a.nodes)
 	for _, id := range a.late {
 		a.nodes[id] = struct{}{}
 	}

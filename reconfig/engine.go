@@ -253,9 +253,7 @@ func (e *Engine) flush() []Action {
 	}
 	t.Forget, t.Samples = e.forget, e.samples
 	e.dirtyMeta = false
-	clear(e.dirtyNodes)
-	clear(e.dirtyLedgers)
-	clear(e.dirtyCursors)
+	e.dirtyNodes, e.dirtyLedgers, e.dirtyCursors = emptied(e.dirtyNodes), emptied(e.dirtyLedgers), emptied(e.dirtyCursors)
 	if t.Empty() {
 		return e.out
 	}

@@ -167,6 +167,17 @@ func (e *Engine) unhold(c *child, id mib.NodeID) {
 	}
 }
 
+// emptied is an empty set, in the memory of one that is not needed any more
+// unless that was big: to go through a map costs what it ever held.
+func emptied(m map[mib.NodeID]struct{}) map[mib.NodeID]struct{} {
+	const big = 256
+	if len(m) > big {
+		return make(map[mib.NodeID]struct{})
+	}
+	clear(m)
+	return m
+}
+
 func sortedKeys[V any](m map[mib.NodeID]V) []mib.NodeID {
 	if len(m) == 0 {
 		return nil

@@ -422,7 +422,7 @@ func (s *steered) ask(ilm, leaf int32) {
 // arrived takes a leaf's answer to the TLM itself.
 func (s *steered) arrived(leaf int32) {
 	s.concluded(flight{byTLM, leaf})
-	s.w.arriveAtTLM(report{leaf: leaf, role: noRole})
+	s.w.arriveAbove(report{leaf: leaf, role: noRole})
 }
 
 // worked is a report worked off: the sample is in the ILM's tables.

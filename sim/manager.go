@@ -51,6 +51,9 @@ type role struct {
 // ⌊iM/N⌋ unless place says otherwise.
 func (w *world) startManagers(place func(*scenario.Parameters) func(leaf int) int) {
 	w.addStation(w.tlm(), 1)
+	for i := range w.Upper {
+		w.addStation(int32(w.Leaves+w.ILMs+i), w.W)
+	}
 	w.roles = make([]role, w.ILMs)
 	for i := range w.roles {
 		r := &w.roles[i]
@@ -111,11 +114,16 @@ func (w *world) arriveAtILM(a answer) {
 	w.serve(s, classReport)
 }
 
-// arriveAtTLM does the same one level up.
-func (w *world) arriveAtTLM(r report) {
-	r.entered, r.station = w.now, w.nodes[w.tlm()].station
+// arriveAbove does the same one level up: at the upper ILM, if there is one and
+// the report has not been there, else at the TLM.
+func (w *world) arriveAbove(r report) {
+	above, demand := w.tlm(), w.TLMCost
+	if w.Upper > 0 && !w.isUpper(w.stations[r.station].node) {
+		above, demand = w.upper(r.role), w.UpperCost
+	}
+	r.entered, r.station = w.now, w.nodes[above].station
 	s := &w.stations[r.station]
-	s.waiting.push(task{r, w.TLMCost})
+	s.waiting.push(task{r, demand})
 	w.serve(s, classTLM)
 }
 
@@ -180,6 +188,10 @@ func (w *world) managed(n *machine, worker uint16) {
 		if t.leaf != noLeaf {
 			w.rec.atTLM(w.now, t.entered)
 		}
+	case w.isUpper(s.node):
+		class = classTLM
+		w.rec.atUpper(w.now, t.entered)
+		w.sendUp(t.report, w.OutputCost)
 	case t.leaf != noLeaf:
 		if w.steered != nil {
 			w.steered.worked(t.report)
@@ -199,7 +211,12 @@ func (w *world) leaveILM(r report) {
 	if w.now >= w.Warmup {
 		ilm.latency.add(latency)
 	}
-	queue(w, slotToTLM, &w.toTLM, key{At: w.now + w.Network, Rank: heap.Rank(kindArrival, uint32(r.leaf))}, r)
+	w.sendUp(r, 0)
+}
+
+// sendUp has a report cross the network to the level above, after a while.
+func (w *world) sendUp(r report, after float64) {
+	queue(w, slotToTLM, &w.toTLM, key{At: w.now + after + w.Network, Rank: heap.Rank(kindArrival, uint32(r.leaf))}, r)
 }
 
 // oldest is when the report entered that has been longest at an ILM's host

@@ -55,7 +55,7 @@ func (w *world) shares(ilms []int) (want []int) {
 func bestHosts(w *world) {
 	now := func(node int32) float64 { return intensity(w.nodes[node].ncs, w.knownSpeed(node)) }
 	var free []int32
-	for node := range w.tlm() {
+	for node := range int32(w.Leaves + w.ILMs) {
 		if w.nodes[node].role < 0 && w.mayManage(node) {
 			free = append(free, node)
 		}

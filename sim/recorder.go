@@ -22,6 +22,7 @@ type recorder struct {
 	from     float64
 	slowdown mean // of computing jobs: time in the CPU to demand
 	tlm      mean // time of a report at the TLM
+	upper    mean // and at an ILM of the upper level
 	skipped  int  // polls
 	moved    int  // nodes
 	did      map[reconfig.Kind]int
@@ -50,6 +51,13 @@ func (rec *recorder) skip(now float64, polls int) {
 func (rec *recorder) atTLM(now, entered float64) {
 	if now >= rec.from {
 		rec.tlm.add(now - entered)
+	}
+}
+
+// atUpper notes a report that an ILM of the upper level has worked off.
+func (rec *recorder) atUpper(now, entered float64) {
+	if now >= rec.from {
+		rec.upper.add(now - entered)
 	}
 }
 

@@ -28,6 +28,7 @@ type Run struct {
 	Skipped      float64 // polls
 	NCSSlowdown  float64
 	TLMLatency   float64
+	UpperLatency float64                   // not a number without an upper level
 	PerHour      map[reconfig.Kind]float64 // transformations
 	OwnHot       float64                   // share of intervals above HotFactor x G
 	Events       uint64
@@ -75,7 +76,7 @@ func (w *world) result() *Run {
 	r := &Run{
 		Seed: w.Seed, Policy: w.Policy, Events: w.events, record: *rec,
 		MovesPerHour: float64(rec.moved) / hours, ILMs: rec.active.of(), Skipped: float64(rec.skipped),
-		NCSSlowdown: rec.slowdown.of(), TLMLatency: rec.tlm.of(), PerHour: make(map[reconfig.Kind]float64),
+		NCSSlowdown: rec.slowdown.of(), TLMLatency: rec.tlm.of(), UpperLatency: rec.upper.of(), PerHour: make(map[reconfig.Kind]float64),
 	}
 	for kind, n := range rec.did {
 		r.PerHour[kind] = float64(n) / hours

@@ -34,6 +34,7 @@ func Measures() []Measure {
 		{"ilms_mean", "", "active ILMs", func(r *Run, _ float64) float64 { return r.ILMs }},
 		{"skipped_polls", "", "for the last report was still being worked off", func(r *Run, _ float64) float64 { return r.Skipped }},
 		{"ncs_slowdown", "x", "computing jobs' time in the CPU to their demand", func(r *Run, _ float64) float64 { return r.NCSSlowdown }},
+		{"upper_latency", "stu", "mean time of a report at an ILM of the upper level", func(r *Run, _ float64) float64 { return r.UpperLatency }},
 		{"tlm_latency", "stu", "mean time of a report at the TLM", func(r *Run, _ float64) float64 { return r.TLMLatency }},
 		{"events_per_second", "", "simulated by one core", func(r *Run, _ float64) float64 { return float64(r.Events) / r.Seconds }},
 	}

@@ -40,6 +40,39 @@ func mustRun(tb testing.TB, w *world) {
 	}
 }
 
+// A report that an upper level's idle ILM gets every so often takes the demand
+// and nothing more there, all reports of all leaves reach the TLM through it,
+// and below nothing is different: the lower ILMs do not see who gets what they
+// send.
+func TestUpperLevel(t *testing.T) {
+	run := func(upper int) *world {
+		p := scenario.Default()
+		p.Policy, p.Leaves, p.ILMs, p.Upper, p.UpperCost = "static", 64, 8, upper, 0.03
+		p.Stagger, p.AgentCost, p.End, p.Warmup = 1, 0, 20_000, 1_000
+		p.Rho = 0
+		w := mustWorld(t, p)
+		mustRun(t, w)
+		return w
+	}
+	flat, deep := run(0), run(2)
+	near(t, "time at the upper level", deep.rec.upper.of(), 0.03, 1e-6)
+	if d := deep.rec.tlm.n - flat.rec.tlm.n; d < -1 || d > 0 || deep.rec.upper.n < deep.rec.tlm.n {
+		t.Errorf("%d reports reach the TLM through an upper level that has %d, without one %d", deep.rec.tlm.n, deep.rec.upper.n, flat.rec.tlm.n)
+	}
+	for i := range flat.roles {
+		if a, b := flat.roles[i].latency, deep.roles[i].latency; a != b {
+			t.Errorf("ILM %d has %v with the upper level, %v without", i, b, a)
+		}
+	}
+	each := make([]int, 2)
+	for ilm := range int32(8) {
+		each[deep.upper(ilm)-72]++
+	}
+	if each[0] != 4 || each[1] != 4 {
+		t.Errorf("the upper ILMs have %v below them, want 4 each", each)
+	}
+}
+
 // near fails if got is off by more than the share of want.
 func near(tb testing.TB, what string, got, want, share float64) {
 	tb.Helper()

@@ -115,7 +115,7 @@ type world struct {
 	trace  func(key, *job) // for tests: what happened, and the job that ended if one did
 	depth  int             // laneDepth, but in tests
 
-	nodes    []machine // leaves, then ILM hosts, then the TLM
+	nodes    []machine // leaves, then ILM hosts, then those of the upper level, then the TLM
 	leaves   []leaf
 	arrivals []arrivals // of leaves and ILM hosts
 	gaps     law
@@ -195,9 +195,19 @@ func nodeIndex(id mib.NodeID) int32  { return int32(id) - 1 }
 func (w *world) ilmHost(i int) int32 { return int32(w.Leaves + i) }
 func (w *world) tlm() int32          { return int32(len(w.nodes) - 1) }
 
+// upper is the host of the upper ILM that gets an ILM's reports.
+func (w *world) upper(ilm int32) int32 {
+	return int32(w.Leaves + w.ILMs + int(ilm)*w.Upper/w.ILMs)
+}
+
+// isUpper reports whether a node is the host of an upper ILM.
+func (w *world) isUpper(node int32) bool {
+	return int(node) >= w.Leaves+w.ILMs && node != w.tlm()
+}
+
 // newWorld sets up a run. The parameters must be valid.
 func newWorld(p *scenario.Parameters, policy Policy, script *Script) *world {
-	hosts := p.Leaves + p.ILMs
+	hosts := p.Leaves + p.ILMs + p.Upper
 	w := &world{Parameters: *p, free: policy.free, pull: policy.pull, depth: laneDepth, dice: stream(p.Seed, 0, forPolicy), script: script, unit: script.unit()}
 	w.nodes = make([]machine, hosts+1)
 	w.heap = heap.New[float64](slotNodes + 2*len(w.nodes))
@@ -297,7 +307,7 @@ func (w *world) run(ctx context.Context) error {
 			w.rearm(slot, w.sent.first())
 		case slot == slotToTLM:
 			w.happened(k, nil)
-			w.arriveAtTLM(w.toTLM.pop().what)
+			w.arriveAbove(w.toTLM.pop().what)
 			w.rearm(slot, w.toTLM.first())
 		case slot == slotTrigger:
 			if err := ctx.Err(); err != nil {

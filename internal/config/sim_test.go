@@ -17,7 +17,8 @@ func TestShippedScenarios(t *testing.T) {
 	if err != nil || len(files) < 3 {
 		t.Fatalf("configs/sim has only %v (%v)", files, err)
 	}
-	changes := map[string][]string{"ncs-h.yaml": nil, "ncs-p.yaml": {"rho"}, "bursty.yaml": {"mean", "report_cost", "shape"}}
+	changes := map[string][]string{"ncs-h.yaml": nil, "ncs-p.yaml": {"rho"}, "bursty.yaml": {"mean", "report_cost", "shape"},
+		"million.yaml": {"end", "ilms", "leaves", "policy", "stagger", "tlm_cost", "upper", "upper_cost", "warmup"}}
 	for _, f := range files {
 		t.Run(filepath.Base(f), func(t *testing.T) {
 			c, err := LoadSim(f)

@@ -17,6 +17,9 @@ type Parameters struct {
 	// manage them; a TLM comes on top.
 	Leaves int `json:"leaves" yaml:"leaves"`
 	ILMs   int `json:"ilms" yaml:"ilms"`
+	// Upper is the number of hosts of a level of ILMs between those and the
+	// TLM, which get the reports of as many ILMs each; 0: no such level.
+	Upper int `json:"upper,omitempty" yaml:"upper"`
 	// Seed is that of the first replication; the others follow it.
 	Seed int `json:"seed" yaml:"seed"`
 	// End is when a run ends, Warmup from when on it is measured.
@@ -60,6 +63,9 @@ type Parameters struct {
 	PollCost   float64 `json:"poll_cost" yaml:"poll_cost"`
 	ReportCost float64 `json:"report_cost" yaml:"report_cost"`
 	TLMCost    float64 `json:"tlm_cost" yaml:"tlm_cost"`
+	// UpperCost is that of a report at an ILM of the upper level, if there is
+	// one.
+	UpperCost  float64 `json:"upper_cost,omitempty" yaml:"upper_cost"`
 	TLMILMCost float64 `json:"tlm_ilm_cost" yaml:"tlm_ilm_cost"`
 	// AgentPeriod and AgentCost are those of every node's agent; 0: none.
 	AgentPeriod float64 `json:"agent_period" yaml:"agent_period"`
@@ -154,6 +160,11 @@ func (p *Parameters) Faults() (fs []Fault) {
 	const most = 1e9 // beyond it a stu's fractions get lost
 	whole("leaves", p.Leaves, 1, 2_000_000)
 	whole("ilms", p.ILMs, 1, 10_000)
+	whole("upper", p.Upper, 0, p.ILMs)
+	if p.Upper > 0 && (p.Enact == "staged" || p.Policy == "balance") {
+		fs = append(fs, Fault{"upper", "staged moves are of one level only; write 0, or enact: atomic and another policy than balance"})
+	}
+	number("upper_cost", p.UpperCost, 0, 1e6)
 	whole("seed", p.Seed, 0, math.MaxInt32)
 	number("end", p.End, 1, most)
 	number("warmup", p.Warmup, 0, p.End)

@@ -71,7 +71,7 @@ func TestRunRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"an unknown key", small("--set", "leavs=3"), `did you mean "leaves"? the keys here are leaves, ilms, seed`},
+		{"an unknown key", small("--set", "leavs=3"), `did you mean "leaves"? the keys here are leaves, ilms, upper, seed`},
 		{"an unknown policy", small("--policy", "luck"), `there is no policy "luck" in the simulator: write static, paper`},
 		{"a value out of bounds", small("--set", "rho=1.5"), "rho: 1.5 is not from 0 to 0.99"},
 		{"no seeds", small("--seeds", "0"), "at least one"},
