@@ -57,11 +57,11 @@ func (h *Host) priority(r *mib.SupportRow) Priority {
 
 // How a shedder works.
 const (
-	shedStep  = 250 * time.Millisecond // between two looks
-	shedAfter = 2 * time.Second        // of polls that are always late; or a poll interval, if that is longer
-	// Polls are late when they are by this part of the poll interval, and by
-	// at least leastDelay: a machine that stands still now and then catches up.
-	lateShare  = 0.25
+	shedStep = 250 * time.Millisecond // between two looks
+	// Of so many seconds, or of three poll intervals, all polls must be late by
+	// a whole interval, and by leastDelay: until then none is lost for it, and
+	// there has been time to move nodes elsewhere.
+	shedAfter  = 10 * time.Second
 	leastDelay = 250 * time.Millisecond
 	fewLeft    = 4 // polls from which on a look says something
 )
@@ -113,14 +113,14 @@ func (s *shedder) look(now reconfig.Instant, oldest, interval time.Duration) (ch
 		s.came[p] = 0
 	}
 	was := s.share > 0
-	limit := max(time.Duration(lateShare*float64(interval)), leastDelay)
+	limit := max(interval, leastDelay)
 	switch {
 	case delay > limit:
 		if s.late == 0 {
 			s.late = now
 		}
 		falls := delay < s.delay-s.delay/32 // what is shed is enough: what has gathered is worked off
-		if !falls && (was || now.Sub(s.late) >= max(shedAfter, interval)) {
+		if !falls && (was || now.Sub(s.late) >= shedWait(interval)) {
 			s.share = min(s.share+min(0.02*float64(delay)/float64(limit), 0.1), 0.98)
 		}
 	case delay < limit/2:
@@ -133,6 +133,9 @@ func (s *shedder) look(now reconfig.Instant, oldest, interval time.Duration) (ch
 	s.apportion()
 	return was != (s.share > 0)
 }
+
+// shedWait is for how long polls are late until some are shed.
+func shedWait(interval time.Duration) time.Duration { return max(shedAfter, 3*interval) }
 
 // apportion gives each priority its part of the share, the lowest first.
 func (s *shedder) apportion() {
@@ -177,7 +180,7 @@ func (h *Host) tellShedding() {
 	}
 	if h.shedder.share > 0 {
 		h.shedBefore = total
-		e.Seen = fmt.Sprintf("polls leave late, or their answers wait, since %v: there is no time for all", max(shedAfter, h.pollInterval()))
+		e.Seen = fmt.Sprintf("polls leave late, or their answers wait, since %v: there is no time for all", shedWait(h.pollInterval()))
 		e.Expected = "polls are left out until there is: low priorities first, of the same one all nodes in turn"
 	} else {
 		e.Outcome = fmt.Sprintf("there is time for all polls again; %d were left out", total-h.shedBefore)

@@ -79,7 +79,7 @@ func TestShedderShedsWhatIsTooMuch(t *testing.T) {
 	}
 	q.forget()
 	q.run(100)
-	if delay := q.waiting / q.capacity; delay > 1 {
+	if delay := q.waiting / q.capacity; delay > 2 {
 		t.Errorf("polls wait for %.2f s", delay)
 	}
 	sum := func(p Priority) (n, least, most int) {
@@ -108,7 +108,8 @@ func TestShedderShedsWhatIsTooMuch(t *testing.T) {
 	}
 }
 
-// A machine that stands still for two seconds catches up: nothing is shed.
+// A machine that stands still for two seconds, or is slow for ten, catches up:
+// nothing is shed.
 func TestShedderForgivesStalls(t *testing.T) {
 	q := newQueue(1000, map[Priority]int{PriorityNormal: 500})
 	for range 20 {
@@ -168,7 +169,7 @@ func TestOverloadIsShedAndTold(t *testing.T) {
 		if m := b.Measures(); m.Utilisation < 1.3 || m.Utilisation > 1.7 {
 			t.Errorf("utilisation is %v, want 1.5 with what is shed", m.Utilisation)
 		}
-		if late := b.Measures().Latency.Mean; late > time.Second {
+		if late := b.Measures().Latency.Mean; late > 2*time.Second {
 			t.Errorf("latency is %v", late)
 		}
 		slow.Store(0)
