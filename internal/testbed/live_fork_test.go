@@ -37,7 +37,7 @@ func TestLiveForkJoin(t *testing.T) {
 	capacity := max(14, most*46/300)
 	tr := plant(t, processes, poll, "tlm:trigger="+trigger.String(), fmt.Sprintf("ilm.capacity=%d", capacity), fmt.Sprintf("tlm:ilm.capacity=%d", 10*most),
 		fmt.Sprintf("tlm:ilms.fan_in=%d", fanIn), "tlm:ilms.start=1", "temperature.expression=1")
-	tr.expect(`level=WARN msg=".*(silent|joins; trying again)`)
+	tr.expect(`level=WARN msg=".*(silent|joins; trying again|the list is full)`) // what an ILM takes back may come before a row that it had room for
 	t.Cleanup(func() {
 		if t.Failed() {
 			tr.dumpManagers()
