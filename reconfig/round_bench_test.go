@@ -62,7 +62,8 @@ func grow(tb testing.TB, policy string, children, nodes int) *tree {
 	s := reconfig.DefaultSettings()
 	s.Policy, s.StartILMs = policy, children
 	self := mib.NodeID(nodes + 1)
-	state := reconfig.State{Meta: reconfig.Meta{Self: self, High: mib.Epoch{uint32(nodes)}}, Nodes: make(map[mib.NodeID]reconfig.Node)}
+	rows := make(map[mib.NodeID]map[mib.NodeID]reconfig.ListRow)
+	state := reconfig.State{Meta: reconfig.Meta{Self: self, Term: 2, High: mib.Epoch{uint32(nodes)}}, Nodes: make(map[mib.NodeID]reconfig.Node)}
 	for id := mib.NodeID(1); id <= mib.NodeID(nodes); id++ {
 		n := reconfig.Node{
 			ID: id, UUID: fmt.Sprint("u", id), Name: fmt.Sprint("n", id), Address: "192.0.2.1:161", Kind: mib.KindLeaf,
@@ -70,12 +71,21 @@ func grow(tb testing.TB, policy string, children, nodes int) *tree {
 		}
 		if int(id) <= children {
 			n.Owner, n.Wanted = self, true
-			t.lists[id] = reconfig.NewList(reconfig.ListState{}, reconfig.ListLimits{Incarnation: 1}, t.now)
 			t.warm[id] = 2 + 5*t.dice.Float64()
 		}
 		state.Nodes[id] = n
+		// Each row is where it belongs: no more epochs are needed than a term has.
+		if rows[n.Owner] == nil {
+			rows[n.Owner] = make(map[mib.NodeID]reconfig.ListRow)
+		}
+		rows[n.Owner][id] = reconfig.ListRow{Zero: t.now, Row: mib.SupportRow{
+			Node: id, Epoch: n.Epoch, Slot: 1, Interval: s.Interval, Kind: mib.KindLeaf, Name: n.Name, Address: n.Address,
+			Profile: n.Profile, Credential: n.Credential, Candidate: true,
+		}}
 	}
-	t.lists[self] = reconfig.NewList(reconfig.ListState{Active: true}, reconfig.ListLimits{Incarnation: 1}, t.now)
+	for id := range rows {
+		t.lists[id] = reconfig.NewList(reconfig.ListState{Active: true, Rows: rows[id]}, reconfig.ListLimits{Incarnation: 1}, t.now)
+	}
 	t.engine = reconfig.New(state, s, 1)
 	t.tell(reconfig.Restarted{At: reconfig.At{Now: t.now}})
 	for range 6 {
