@@ -163,11 +163,17 @@ func TestOverloadIsShedAndTold(t *testing.T) {
 		if n := b.read(t, mib.SimoneIlmShedNormal).Uint; n != c.Shed[PriorityNormal] {
 			t.Errorf("simoneIlmShedNormal is %d, not %d", n, c.Shed[PriorityNormal])
 		}
-		if share := b.read(t, mib.SimoneIlmShedShare).Uint; share < 2500 || share > 5000 {
+		if share := b.read(t, mib.SimoneIlmShedShare).Uint; share < 2000 || share > 6500 {
 			t.Errorf("simoneIlmShedShare is %d", share)
 		}
-		if m := b.Measures(); m.Utilisation < 1.3 || m.Utilisation > 1.7 {
-			t.Errorf("utilisation is %v, want 1.5 with what is shed", m.Utilisation)
+		utilisation := 0.0 // of thirty windows: in one more polls are shed than in another
+		const windows = 30
+		for range windows {
+			time.Sleep(time.Second)
+			utilisation += b.Measures().Utilisation / windows
+		}
+		if utilisation < 1.35 || utilisation > 1.65 {
+			t.Errorf("utilisation is %v, want 1.5 with what is shed", utilisation)
 		}
 		if late := b.Measures().Latency.Mean; late > 2*time.Second {
 			t.Errorf("latency is %v", late)
