@@ -318,6 +318,7 @@ func TestEveryWritableObject(t *testing.T) {
 		{object: mib.SimoneReconfigProbeInterval, good: gauge(400), bad: gauge(9), status: mib.WrongValue},
 		{object: mib.SimoneReconfigProbeMisses, good: gauge(4), bad: gauge(101), status: mib.WrongValue},
 		wish(mib.SimoneReconfigPin), wish(mib.SimoneReconfigUnpin), wish(mib.SimoneReconfigDrain), wish(mib.SimoneReconfigUndrain),
+		{object: mib.SimoneReconfigPlace, good: octets(nil), bad: octets(make([]byte, 7)), status: mib.WrongValue},
 	}
 	tried := make(map[string]bool)
 	for _, part := range []struct {
