@@ -52,13 +52,21 @@ func (e *Engine) abort(n *Node, why string) {
 	}
 }
 
+// managesAt reports whether a node is an ILM below a child, whoever owns it. What it
+// polls by now would be lost with its place: a move to there is not given up because
+// the child is to have no more nodes. Those below a drained ILM are leaves again
+// soon, and go then.
+func (e *Engine) managesAt(n *Node, child mib.NodeID) bool {
+	return n.Under != 0 && (n.Under == child || e.state.Nodes[n.Under].Owner == child)
+}
+
 // dropIntent ends a move that was not committed. The target may have a row that
 // is newer than the owner's, and where there are several levels another manager
 // may be the one to find it, if that target falls silent and comes back below
 // somebody else. It destroys only what was granted before its own row (Below), so
 // the owner's is raised above it here.
 func (e *Engine) dropIntent(n *Node) {
-	if t := n.Intent.Target; n.Under == t || e.state.Nodes[n.Under].Owner == t { // an ILM there, and there only
+	if e.managesAt(n, n.Intent.Target) { // an ILM there, and there only
 		n.Under = 0
 	}
 	n.Intent = Intent{}
@@ -298,7 +306,7 @@ func (e *Engine) processTarget(n *Node, c *child, r *seenRow, ep mib.Epoch) bool
 	case ep.Less(n.Intent.Epoch):
 		return false // to be staged
 	}
-	unwanted := (e.closed(c.id) || n.banned(c.id, e.now)) && e.keeps(GuardDropTell)
+	unwanted := (e.closed(c.id) && !e.managesAt(n, c.id) || n.banned(c.id, e.now)) && e.keeps(GuardDropTell)
 	fence := r.First
 	if fence == 0 {
 		fence = r.Row.Slot

@@ -321,7 +321,7 @@ func (e *Engine) giveUp(looked []mib.NodeID) {
 		switch {
 		case c == nil || c.silent:
 			why = fmt.Sprintf("ILM %d is silent", t)
-		case e.closed(t) && !e.gone(n.Owner) && n.Intent.Why != KindAdopt && e.keeps(GuardDropTell):
+		case e.closed(t) && !e.managesAt(n, t) && !e.gone(n.Owner) && n.Intent.Why != KindAdopt && e.keeps(GuardDropTell):
 			why = fmt.Sprintf("ILM %d is drained or retiring", t)
 		case !c.self && e.readable(c) && !c.report.Active && !e.state.Nodes[t].Wanted:
 			why = fmt.Sprintf("node %d is not an ILM", t)

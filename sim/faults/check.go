@@ -227,7 +227,8 @@ func (w *World) checkTxn(m *manager, t *reconfig.Txn) {
 			continue
 		}
 		if n.Owner != old.Owner && n.Owner != m.self && old.Owner != 0 && m.store.Nodes[n.Owner].Drained && old.Intent.Target == n.Owner &&
-			old.Intent.Why != reconfig.KindFailover && old.Intent.Why != reconfig.KindAdopt && m.answers(old.Owner) {
+			old.Intent.Why != reconfig.KindFailover && old.Intent.Why != reconfig.KindAdopt && m.answers(old.Owner) &&
+			!n.Manager && n.Under == 0 { // an ILM below it is a leaf again first, and goes then
 			w.fail("node %d: manager %d moves it from %d to %d, which is drained", n.ID, m.self, old.Owner, n.Owner)
 		}
 		// Ownership never goes back to an older epoch (vVoidEpoch).
