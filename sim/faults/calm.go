@@ -65,7 +65,10 @@ func (w *World) checkCalm() []string {
 		if at.up && !w.apart(by.place, at.place) && w.now.Sub(w.checks.fresh[id]) > limit {
 			wrong("node %d answers %d, but no sample of it was stored for %v", id, by.id, w.now.Sub(w.checks.fresh[id]))
 		}
-		if host := s.Nodes[n.Owner]; host.Drained && !n.Pinned && n.Owner != 1 {
+		// A dead ILM below a drained one stays with it: nobody has read the end
+		// of its log, and it is to be taken over as what it is (Leaves only).
+		deadILM := w.dead(id) && (n.Manager || n.Under != 0)
+		if host := s.Nodes[n.Owner]; host.Drained && !n.Pinned && n.Owner != 1 && !deadILM {
 			for _, c := range w.top.engine.Children() {
 				o := s.Nodes[c.ID]
 				banned := slices.ContainsFunc(n.Banned, func(b reconfig.Ban) bool { return b.Target == c.ID && w.top.at(w).Now < b.Until })

@@ -53,9 +53,24 @@ const settles = 5 * time.Second
 // polls of a move.
 const restPolls = 20
 
+// askPolls is how many intervals it takes a manager to find that it does not
+// reach a node either: the row comes with the next slot, two stay unanswered,
+// and the next is asked with the round after that.
+const askPolls = 4
+
 // rests lets a world go on until it is at rest, and reports whether it is.
+// Where machines stay dead, they are looked for in the meantime: one after the
+// other, at one manager after the other. That ends, but takes its time.
 func (w *World) rests() bool {
-	limit := w.now.Add(restPolls * w.top.settings.Interval)
+	dead, asked := 0, 1
+	for _, m := range w.machines[1:] {
+		if !m.up {
+			dead++
+		} else if m.list.Active() {
+			asked++
+		}
+	}
+	limit := w.now.Add(time.Duration(restPolls+dead*asked*askPolls) * w.top.settings.Interval)
 	for len(w.checks.broken) == 0 {
 		before := w.changes()
 		w.run(settles)
