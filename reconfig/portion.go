@@ -44,7 +44,7 @@ func (e *Engine) portionOf(c *child) *portion {
 		}
 		p.rate += polls
 		p.total += weight
-		if n.Pinned || n.Placed != 0 || n.Intent.Target != 0 || n.Wanted || n.manages() {
+		if !n.movable() {
 			p.fixed++
 		} else {
 			movable = append(movable, arrival{n.Order, id, weight})

@@ -261,7 +261,7 @@ func (e *Engine) enact(t Transformation) {
 	}
 	for _, id := range t.Nodes {
 		n, known := e.node(id)
-		if !known || n.Owner != t.From || n.Intent.Target != 0 || n.Pinned || n.Placed != 0 || n.Wanted || n.leaving() || !e.allowed(n, c) {
+		if !known || n.Owner != t.From || n.leaving() || !n.movable() || !e.allowed(n, c) { // it may have changed while the ILM was promoted
 			continue
 		}
 		*n = n.clone()

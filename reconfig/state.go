@@ -145,6 +145,13 @@ type Stored struct {
 // manages reports whether the node is an ILM somewhere below its owner.
 func (n *Node) manages() bool { return n.Manager || n.Under != 0 }
 
+// movable reports whether a policy may move a node that has an owner: nobody
+// else does or has said where it is to be, and it is no ILM, which would leave
+// what it polls and what nobody has read of its log.
+func (n *Node) movable() bool {
+	return !n.Pinned && n.Placed == 0 && n.Intent.Target == 0 && !n.Wanted && !n.manages()
+}
+
 // basis is what epochs of a manager of a level begin with for the node: its
 // grant, or what the manager has made of it under that when it was of a higher
 // level, nearer to the top.
