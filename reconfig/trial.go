@@ -1,6 +1,10 @@
 package reconfig
 
-import "simone/mib"
+import (
+	"time"
+
+	"simone/mib"
+)
 
 // A row that comes to a list is tried at once, beside its schedule: the node
 // is asked, and the answer proves that this manager reaches it and gives it
@@ -16,10 +20,14 @@ const trialSlot = 0
 // nodes do at once when a tree is begun, and their first slots are soon enough.
 const newSlots = 5
 
+// trialFrom is the interval from which on a row is tried. Where slots follow each
+// other faster two of them are soon enough, and a poll beside them is a burden.
+const trialFrom = 5 * time.Second
+
 // tryRow has a new row tried. Managers with others below hand their rows on,
 // and prove them by what comes from there.
 func (l *List) tryRow(id mib.NodeID, now Instant) {
-	if e := l.rows[id]; e != nil && !e.Away && e.Row.Slot > newSlots && l.state.Settings.Levels == 0 && l.keeps(GuardTrial) {
+	if e := l.rows[id]; e != nil && !e.Away && e.Row.Slot > newSlots && e.Row.Interval >= trialFrom && l.state.Settings.Levels == 0 && l.keeps(GuardTrial) {
 		if len(l.trials) == 0 {
 			l.trialsAt = now
 		}
