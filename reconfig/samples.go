@@ -1,10 +1,6 @@
 package reconfig
 
-import (
-	"slices"
-
-	"simone/mib"
-)
+import "simone/mib"
 
 // logRead takes what a child's log brought: samples and cursor go into one
 // transaction, and only what is stored is acknowledged.
@@ -47,9 +43,9 @@ func (e *Engine) logRead(ev LogRead) {
 	}
 }
 
-// accept decides what becomes of one sample: an owner's (or of one that polls
-// for it) and an earlier owner's fill their slot if it is empty, a move's target's is kept aside
-// until the commit, others decide nothing.
+// accept decides what becomes of one sample: an owner's and an earlier owner's
+// fill their slot if it is empty, as do those of others below that were taken
+// in time; a move's target's is kept aside until the commit.
 func (e *Engine) accept(c *child, r *mib.Record) {
 	n, known := e.state.Nodes[r.Node]
 	if !known || n.leaving() {
@@ -58,7 +54,7 @@ func (e *Engine) accept(c *child, r *mib.Record) {
 	l := e.state.Ledgers[n.ID]
 	s := Stored{Node: n.ID, Slot: r.Slot, At: e.now.Add(-r.Age), By: c.id, Payload: append([]byte(nil), r.Payload...)}
 	switch {
-	case n.Owner == c.id || n.wasOwner(c.id) || e.onBehalf(c, &n):
+	case n.Owner == c.id || n.wasOwner(c.id) || n.Intent.Target != c.id && e.stands(&n, &s):
 		l.Runs = append([]Run(nil), l.Runs...)
 		e.fill(&l, s)
 		if e.overtaken(&n, &l) {
@@ -77,20 +73,16 @@ func (e *Engine) accept(c *child, r *mib.Record) {
 	e.dirtyLedgers[n.ID] = struct{}{}
 }
 
-// onBehalf reports whether a child polls a node for the node's owner, or for an
-// earlier one that still has its row: it was an ILM below that, which gave it
-// the node, before it came to this manager.
-func (e *Engine) onBehalf(c *child, n *Node) bool {
-	level := e.state.Meta.Level
-	r := c.rows[n.ID]
-	if r == nil || r.Row.Epoch[level+1] == 0 {
-		return false
-	}
-	grant := r.Row.Epoch[level]
-	return grant == n.Epoch[level] || slices.ContainsFunc(n.Prev, func(id mib.NodeID) bool {
-		p := e.children[id]
-		return p != nil && p.rows[n.ID] != nil && p.rows[n.ID].Row.Epoch[level] == grant
-	})
+// stands reports whether a sample of one that has not got the node from this
+// manager was taken when its slot ran. Where there are several levels an ILM
+// may change hands, or be adopted, with what it polled for a manager between in
+// its log: nobody else may have polled those slots, and whether anybody knows
+// who gave it the node depends on what else has happened by the time the log is
+// read.
+func (e *Engine) stands(n *Node, s *Stored) bool {
+	every := e.interval(n)
+	since := s.At.Sub(due(n.Zero, every, s.Slot))
+	return e.layered() && since > -every && since < 2*every
 }
 
 // overtaken reports whether slots are filled that are not due yet, as the
