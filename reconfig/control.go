@@ -214,12 +214,18 @@ func (e *Engine) demoted(c *child) {
 		return
 	}
 	*n = n.clone()
+	e.unmake(n)
+	e.record(Entry{Kind: KindDemote, Node: c.id})
+}
+
+// unmake has a node be no ILM of this manager any more. The managers above, which
+// leave ILMs where they are, hear of it.
+func (e *Engine) unmake(n *Node) {
 	n.Wanted, n.Retiring, n.Vouched = false, false, false
-	e.removeChild(c.id)
+	e.removeChild(n.ID)
 	e.save(n)
 	if e.state.Meta.Level > 0 {
-		e.do(Announce{Child: c.id})
+		e.do(Announce{Child: n.ID})
 	}
 	e.raiseOwner(n) // its row says now that it is a leaf
-	e.record(Entry{Kind: KindDemote, Node: c.id})
 }

@@ -52,6 +52,7 @@ const maxOutranks = 8
 // foreign fence; the children are then claimed again.
 func (e *Engine) outrank(c *child, f mib.Fence) {
 	level := e.state.Meta.Level
+	c.settings = IlmSettings{}                                                                 // whoever wrote that may have told it others
 	if own := e.state.Nodes[c.id]; e.foreignGrant(&own, f.Own) && e.keeps(GuardLostChildren) { // it is somebody else's by now
 		if !c.lost {
 			c.lost, c.claimed, c.set = true, false, nil

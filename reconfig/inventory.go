@@ -109,6 +109,7 @@ func (e *Engine) granted(in Node) {
 	e.save(n)
 	if c := e.children[n.ID]; c != nil && old.Grant != n.Grant {
 		c.lost, c.announced, c.probeAt = false, false, e.now
+		c.settings = IlmSettings{} // others may have had it since, and told it theirs
 		e.stir(c)
 	}
 	e.raiseOwner(n)

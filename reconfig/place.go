@@ -345,9 +345,7 @@ func (e *Engine) ensureILMs() {
 		case n.Owner != self && n.Owner != 0 && n.banned(self, e.now):
 			// Who cannot be reached from here cannot be managed from here.
 			*n = n.clone()
-			n.Wanted, n.Retiring = false, false
-			e.removeChild(id)
-			e.save(n)
+			e.unmake(n)
 			e.alert("node %d (%s) cannot become an ILM: this manager cannot reach it", id, n.Name)
 			continue
 		case c == nil:
@@ -360,9 +358,7 @@ func (e *Engine) ensureILMs() {
 			// that this life has not read may have rows, which nobody would
 			// look for then.
 			*n = n.clone()
-			n.Wanted, n.Retiring = false, false
-			e.removeChild(id)
-			e.save(n)
+			e.unmake(n)
 			e.spurned[id] = e.now.Add(max(spurnRounds*e.settings.Trigger, e.settings.BanFor))
 			e.alert("node %d (%s) fell silent before it became an ILM; another candidate takes its place", id, n.Name)
 			continue
