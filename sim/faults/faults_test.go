@@ -19,7 +19,7 @@ var (
 	seedFlag   = flag.Uint64("faults.seed", 0, "run and trace this scenario only")
 	firstFlag  = flag.Uint64("faults.first", 1, "the first scenario")
 	countFlag  = flag.Uint64("faults.count", 16, "how many scenarios of full size")
-	smallFlag  = flag.Uint64("faults.small", 120, "how many small scenarios")
+	smallFlag  = flag.Uint64("faults.small", 2000, "how many small scenarios")
 	nodesFlag  = flag.Int("faults.nodes", 100, "nodes of each of full size")
 	rulesFlag  = flag.Uint64("faults.rules", 0, "how many scenarios for each rule that is switched off; 0: only the rules that show at once")
 	updateFlag = flag.Bool("update", false, "write the golden traces anew")
@@ -53,8 +53,8 @@ func TestInvariantsUnderFaults(t *testing.T) {
 	}
 	t.Run("full size", func(t *testing.T) { hunts(t, Shape{Nodes: *nodesFlag}, *firstFlag, *countFlag) })
 	// Small worlds meet the rare cases sooner.
-	t.Run("5 nodes", func(t *testing.T) { hunts(t, Shape{Nodes: 5}, *firstFlag, *smallFlag/2) })
-	t.Run("20 nodes", func(t *testing.T) { hunts(t, Shape{Nodes: 20}, *firstFlag, *smallFlag/2) })
+	t.Run("5 nodes", func(t *testing.T) { hunts(t, Shape{Nodes: 5}, *firstFlag, *smallFlag*3/4) })
+	t.Run("20 nodes", func(t *testing.T) { hunts(t, Shape{Nodes: 20}, *firstFlag, *smallFlag/4) })
 }
 
 // Planned moves, with a control network that loses, doubles and delays and
