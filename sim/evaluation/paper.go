@@ -4,15 +4,17 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"simone/sim/scenario"
 )
 
 var static = policy("static")
 
-// Exhibits lists the paper's tables and figures, and two of our own.
+// Exhibits lists the paper's tables and figures, and three of our own.
 func Exhibits() []Exhibit {
 	return []Exhibit{
 		table1(), figure4(), figure5Split(), figure5Migrate(), figure5Merge(), figure5Trigger(),
-		figure6Share(), figure6Visit(), history(), fanIn(), policies(),
+		figure6Share(), figure6Visit(), history(), fanIn(), policies(), cases(),
 	}
 }
 
@@ -271,6 +273,7 @@ func policies() Exhibit {
 			{Label: "gnmic", Scenario: with(policy("gnmic")), Paper: unsaid},
 			{Label: "Zabbix", Scenario: with(policy("zabbix")), Paper: unsaid},
 			{Label: "pull queue", Scenario: with(policy("pull")), Paper: unsaid},
+			{Label: "balance, moves as they are live", Scenario: with(policy("balance")), Paper: unsaid, Versus: "static"},
 			{Label: "relocate, factor 4", Scenario: with(factor(4)), Paper: unsaid},
 			{Label: "relocate, factor 3", Scenario: with(factor(3)), Paper: unsaid},
 			{Label: "relocate, factor 2", Scenario: with(factor(2)), Paper: unsaid},
@@ -278,4 +281,43 @@ func policies() Exhibit {
 			{Label: "bound: relocate and balance", Scenario: with(policy("oracle-relocate")), Paper: unsaid},
 		},
 	}
+}
+
+// cases are loads that trap a policy that goes by what it sees.
+func cases() Exhibit {
+	e := Exhibit{
+		ID: "cases", Title: "The default policy on loads of many kinds", Keys: []string{"G", "hot_percent", "p95", "moves_per_hour", "ncs_slowdown"},
+		About: "Not in the paper: policy balance, its moves made by the daemons' engine, beside the static scheme.",
+	}
+	var pairs [][2]string
+	for _, c := range []struct {
+		name    string
+		changes []change
+	}{
+		{"NCS-H", nil},
+		{"NCS-P", []change{ncsP}},
+		{"bursty", []change{func(p *scenario.Parameters) { p.Shape, p.Mean, p.ReportCost = 0.5, 400, 0.068 }}},
+		{"rho 0.8", []change{func(p *scenario.Parameters) { p.Rho = 0.8 }}},
+		{"fan-in 8", []change{size(64, 8)}},
+		{"fan-in 64", []change{size(512, 8)}},
+		{"fan-in 256", []change{size(2048, 8)}},
+		{"fan-in 512", []change{size(4096, 8)}},
+		{"staggered polls", []change{func(p *scenario.Parameters) { p.Stagger = 1 }}},
+		{"speeds that are told", []change{func(p *scenario.Parameters) { p.SpeedSigma = 0.5 }}},
+		{"speeds that are not", []change{func(p *scenario.Parameters) { p.SpeedSigma, p.SpeedKnown = 0.5, false }}},
+		{"a flash crowd", []change{func(p *scenario.Parameters) { p.Crowd, p.CrowdAt = 30, 50_000 }}},
+		{"all equally hot", []change{func(p *scenario.Parameters) { p.Rho, p.Hot = 0, 3 }}},
+		{"hosts that flip", []change{func(p *scenario.Parameters) { p.Rho, p.Flip = 0.2, 100 }}},
+		{"hosts that flip later", []change{func(p *scenario.Parameters) { p.Rho, p.Flip, p.FlipPhase = 0.2, 100, 0.5 }}},
+		{"four workers", []change{func(p *scenario.Parameters) { p.W = 4 }}},
+		{"20 stu per role start", []change{func(p *scenario.Parameters) { p.RoleStart = 20 }}},
+		{"3,000 moves an hour", []change{func(p *scenario.Parameters) { p.Budget = 3000 }}},
+	} {
+		e.Rows = append(e.Rows,
+			Row{Label: c.name + ": static", Scenario: with(append(c.changes, static)...), Paper: unsaid},
+			Row{Label: c.name + ": balance", Scenario: with(append(c.changes, policy("balance"))...), Paper: unsaid, Versus: c.name + ": static"})
+		pairs = append(pairs, [2]string{c.name + ": balance", c.name + ": static"})
+	}
+	e.Claims = []Claim{{Text: "nowhere has balance more than the static scheme", Pairs: pairs, NotMore: true}}
+	return e
 }
