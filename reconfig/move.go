@@ -16,8 +16,10 @@ import (
 
 // openIntent begins a move. The caller saves the node.
 func (e *Engine) openIntent(n *Node, target mib.NodeID, why Kind) {
+	if n.Intent.Target != target {
+		e.letGo(n)
+	}
 	n.Intent = Intent{Target: target, Epoch: e.newEpoch(n), Why: why}
-	e.dropHeld(n.ID)
 	e.openedAt[n.ID] = e.now
 	for _, id := range [...]mib.NodeID{n.Owner, target} { // look at both rows soon
 		if c := e.children[id]; c != nil {
@@ -40,12 +42,6 @@ func (e *Engine) abort(n *Node, why string) {
 	e.record(Entry{Kind: KindAbort, Node: n.ID, From: n.Owner, To: n.Intent.Target, Nodes: 1, Seen: why})
 	e.counters.Aborts++
 	e.quietUntil[n.ID] = e.now.Add(e.settings.Trigger)
-	if t := n.Intent.Target; n.Intent.Why == KindAdopt && e.children[t] != nil {
-		// It had the node before this manager knew: what nobody else has polled
-		// meanwhile counts, and what is still in its log.
-		e.takeHeld(n.ID)
-		n.addPrev(t)
-	}
 	e.dropIntent(n)
 	if s := e.searches[n.ID]; s != nil { // begun anew in a round to come, if it still is out of reach
 		s.asking = false
@@ -60,6 +56,17 @@ func (e *Engine) managesAt(n *Node, child mib.NodeID) bool {
 	return n.Under != 0 && (n.Under == child || e.state.Nodes[n.Under].Owner == child)
 }
 
+// letGo ends the part of a target to which the node does not move any more.
+// Where it had the node before this manager knew, what nobody else has polled
+// meanwhile counts, and what is still in its log.
+func (e *Engine) letGo(n *Node) {
+	if t := n.Intent.Target; n.Intent.Why == KindAdopt && e.children[t] != nil {
+		e.takeHeld(n.ID)
+		n.addPrev(t)
+	}
+	e.dropHeld(n.ID)
+}
+
 // dropIntent ends a move that was not committed. The target may have a row that
 // is newer than the owner's, and where there are several levels another manager
 // may be the one to find it, if that target falls silent and comes back below
@@ -69,8 +76,8 @@ func (e *Engine) dropIntent(n *Node) {
 	if e.managesAt(n, n.Intent.Target) { // an ILM there, and there only
 		n.Under = 0
 	}
+	e.letGo(n)
 	n.Intent = Intent{}
-	e.dropHeld(n.ID)
 	if e.settings.Levels > 0 && n.Owner != 0 {
 		e.raiseOwner(n)
 	} else {
