@@ -181,6 +181,8 @@ func (e *Engine) Step(ev Event) ([]Action, error) {
 		e.tuned(ev.Settings)
 	case Relayed:
 		e.relayed(ev)
+	case Unrelayed:
+		e.unrelayed(ev)
 	case Claimed:
 		e.herald = true
 		for _, c := range e.children {

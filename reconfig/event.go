@@ -143,6 +143,15 @@ type Relayed struct {
 	Cursor Cursor
 }
 
+// Unrelayed says that what was relayed of a child's log is not in this
+// manager's beyond a cursor: there was no room, or it has fallen off. A zero
+// Cursor is the one up to which the manager above has stored it.
+type Unrelayed struct {
+	At
+	Child  mib.NodeID
+	Cursor Cursor
+}
+
 // Vouched says that the manager above knows of an announced ILM.
 type Vouched struct {
 	At
@@ -157,7 +166,7 @@ type Measured struct {
 }
 
 // Claimed says that the manager above is another one, or has begun anew: it
-// may know of no ILM below.
+// may know of no ILM below. So it may if it never read an announcement.
 type Claimed struct{ At }
 
 // Report is what a manager reads of a child at each probe.

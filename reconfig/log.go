@@ -16,6 +16,7 @@ type Log struct {
 	tail        uint32   // records up to it are gone: acknowledged, or fallen off
 	head        uint32   // the newest sequence number given
 	dropped     uint64
+	fell        uint32 // the newest record that has fallen off unacknowledged
 
 	// For a log that outlives its process. A number that the parent may have
 	// seen must never stand for another record, also if what was logged last
@@ -124,7 +125,8 @@ func (l *Log) add(r mib.Record, now Instant) {
 	if len(l.records) == l.limit { // the oldest eighth goes at once, so that this is O(1) on average
 		n := max(l.limit/8, 1)
 		l.dropped += uint64(n)
-		l.trim(l.records[n-1].Seq)
+		l.fell = l.records[n-1].Seq
+		l.trim(l.fell)
 	}
 	l.head++
 	r.Seq = l.head

@@ -21,22 +21,14 @@ type Middle struct {
 	fence  mib.Fence // of the engine's control of its own list, in this life
 	sum    uint64
 	marks  []relayMark
+	holes  map[mib.NodeID]bool    // children of which copies are missing after their marks
 	above  mib.Fence              // of the manager above: who it is and its term
 	zeros  map[mib.NodeID]Instant // when slot 0 of each row was due, as the engine was told
 }
 
-// relayMark says what the parent has got of a child when it has acknowledged
-// the List's log to seq.
-type relayMark struct {
-	seq    uint32
-	child  mib.NodeID
-	cursor Cursor
-	vouch  bool // it is an announcement
-}
-
 // NewMiddle joins a list and an engine.
 func NewMiddle(l *List, e *Engine) *Middle {
-	return &Middle{list: l, engine: e, zeros: make(map[mib.NodeID]Instant)}
+	return &Middle{list: l, engine: e, zeros: make(map[mib.NodeID]Instant), holes: make(map[mib.NodeID]bool)}
 }
 
 // Events gives what the engine has to be told since the last call: nodes that
@@ -53,21 +45,7 @@ func (m *Middle) Events(now Instant) []Event {
 		m.synced, m.edits = true, m.list.edits
 		out = append(out, m.compare(at)...)
 	}
-	tail := m.list.log.tail
-	done := 0
-	for _, k := range m.marks {
-		if k.seq > tail {
-			break
-		}
-		done++
-		if k.vouch {
-			out = append(out, Vouched{At: at, Child: k.child})
-		} else {
-			out = append(out, Relayed{At: at, Child: k.child, Cursor: k.cursor})
-		}
-	}
-	m.marks = m.marks[done:]
-	return out
+	return append(out, m.passed(at)...)
 }
 
 // compare tells the engine how the list differs from what it knows.
@@ -104,10 +82,7 @@ func (m *Middle) compare(at At) []Event {
 func (m *Middle) Take(now Instant, a Action) {
 	switch a := a.(type) {
 	case Relay:
-		for _, r := range a.Records {
-			m.list.Relay(now, r)
-		}
-		m.marks = append(m.marks, relayMark{seq: m.list.log.Head().Seq, child: a.Child, cursor: a.Cursor})
+		m.copy(now, a)
 	case Announce:
 		kind := mib.RecordLeaf
 		if a.Active {
@@ -118,8 +93,8 @@ func (m *Middle) Take(now Instant, a Action) {
 			r.Payload = underPayload(a.Under)
 		}
 		m.list.log.add(r, now)
-		if a.Active && a.Under == 0 {
-			m.marks = append(m.marks, relayMark{seq: m.list.log.Head().Seq, child: a.Child, vouch: true})
+		if head := m.list.log.head; a.Active {
+			m.marks = append(m.marks, relayMark{first: head, seq: head, child: a.Child, announces: true, vouch: a.Under == 0})
 		}
 	}
 }

@@ -160,6 +160,20 @@ func (e *Engine) relayed(ev Relayed) {
 	e.dirtyCursors[ev.Child] = struct{}{}
 }
 
+// unrelayed: copies of a child's records are missing, which are read again.
+func (e *Engine) unrelayed(ev Unrelayed) {
+	c := e.children[ev.Child]
+	if c == nil {
+		return
+	}
+	e.stir(c)
+	// What is being read may begin beyond them.
+	c.relayed, c.reading, c.readAt = ev.Cursor, 0, e.now
+	if ev.Cursor.Incarnation == 0 {
+		c.relayed = e.state.Cursors[c.id]
+	}
+}
+
 // vouched: the manager above knows that a child is an ILM. Before that it is
 // given no nodes, as nobody would look for them there if this manager died.
 func (e *Engine) vouched(id mib.NodeID) {
