@@ -109,6 +109,9 @@ func (w *World) beforeStep(m *manager, ev reconfig.Event) {
 			k.readBy[at] = max(k.readBy[at], m.life)
 		}
 	case reconfig.ChildSilent:
+		if !slices.ContainsFunc(m.engine.Children(), func(c reconfig.ChildStatus) bool { return c.ID == ev.Child }) {
+			return // it may become a child later, with what it said then forgotten
+		}
 		if m.suspect.leftAt == nil {
 			m.suspect.leftAt = make(map[mib.NodeID]reconfig.Instant)
 		}
