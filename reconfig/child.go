@@ -17,8 +17,8 @@ type child struct {
 	report   Report
 	reportAt Instant // 0: never
 	rows     map[mib.NodeID]*seenRow
-	digest   mib.Digest               // of rows
-	strays   map[mib.NodeID]mib.Epoch // rows of nodes that nobody knows any more
+	digest   mib.Digest           // of rows
+	strays   map[mib.NodeID]stray // rows of nodes that nobody knows any more
 
 	seq      uint32      // of the last control SET in this term
 	sent     mib.Fence   // of the last control SET
@@ -71,6 +71,12 @@ type seenRow struct {
 	at Instant // when it was read; 0: known only from a SET
 }
 
+// stray is a row of a node that this manager does not know.
+type stray struct {
+	epoch mib.Epoch
+	since Instant
+}
+
 func (c *child) newTerm() {
 	c.seq, c.sent, c.acked = 0, mib.Fence{}, mib.Fence{}
 	c.set, c.claimed, c.seen, c.full, c.single = nil, false, false, true, 0
@@ -85,7 +91,7 @@ func (e *Engine) addChild(id mib.NodeID) *child {
 	}
 	c := &child{
 		id: id, self: id == e.state.Meta.Self, full: true,
-		rows: make(map[mib.NodeID]*seenRow), open: make(map[mib.NodeID]struct{}), strays: make(map[mib.NodeID]mib.Epoch), marks: make(map[mib.NodeID]Cursor),
+		rows: make(map[mib.NodeID]*seenRow), open: make(map[mib.NodeID]struct{}), strays: make(map[mib.NodeID]stray), marks: make(map[mib.NodeID]Cursor),
 	}
 	e.children[id] = c
 	i, _ := e.placeInLine(id)

@@ -92,11 +92,31 @@ func (e *Engine) toDestroy(c *child, open []mib.NodeID) (gone []mib.Tombstone) {
 			gone = append(gone, mib.Tombstone{Node: id, Epoch: r.Row.Epoch})
 		}
 	}
-	for _, id := range sortedKeys(c.strays) {
-		gone = append(gone, mib.Tombstone{Node: id, Epoch: c.strays[id]})
-	}
+	gone = append(gone, e.straysAt(c)...)
 	gone = append(gone, e.leavingAt(c, leaving)...)
 	return gone[:min(len(gone), maxDestroy)]
+}
+
+// straysAt is the rows of a child that nobody is taken to know any more. Below
+// the top another manager may: one that had the child until now, with what it
+// polls. It learns that it has lost the child, and gives the node to others, when
+// the manager above both has concluded the move of the child, for which that wants
+// to see two polls. Until then the row is all that the node has.
+func (e *Engine) straysAt(c *child) []mib.Tombstone {
+	until := e.now
+	if e.state.Meta.Level > 0 {
+		until = e.now.Add(-e.formTime() - 2*e.settings.Interval)
+	}
+	var gone []mib.Tombstone
+	for _, id := range sortedKeys(c.strays) {
+		s := c.strays[id]
+		if _, known := e.state.Nodes[id]; known { // it has come since
+			delete(c.strays, id)
+		} else if s.since <= until {
+			gone = append(gone, mib.Tombstone{Node: id, Epoch: s.epoch})
+		}
+	}
+	return gone
 }
 
 // ilmSettings is what an ILM is told. One that is to hand over its list keeps

@@ -123,7 +123,8 @@ func (e *Engine) readWhole(c *child, rows []RowReport) {
 		e.touch(id)
 	}
 	e.dropRows(c)
-	clear(c.strays)
+	strays := c.strays
+	c.strays = make(map[mib.NodeID]stray)
 	for i := range rows {
 		r := &rows[i]
 		e.setRow(c, &seenRow{*r, e.now})
@@ -143,6 +144,12 @@ func (e *Engine) readWhole(c *child, rows []RowReport) {
 		e.takeOver(c, c.rows[id])
 	}
 	e.gather(c)
+	for id, s := range c.strays {
+		if old, was := strays[id]; was {
+			s.since = old.since
+			c.strays[id] = s
+		}
+	}
 }
 
 // readRows takes the rows that a probe asked for; what was asked for and did
@@ -250,7 +257,7 @@ func (e *Engine) learn(c *child, id mib.NodeID, high mib.Epoch) {
 	switch {
 	case !known && (e.state.Meta.Level > 0 || ep[0] <= high[0] && id < e.state.Meta.NextID):
 		// A node that was forgotten, wherever below the row has got to.
-		c.strays[id] = ep
+		c.strays[id] = stray{ep, e.now}
 	case !known: // joined after the backup that this store came from
 		e.sawEpoch(ep)
 		kind := r.Row.Kind
