@@ -427,7 +427,7 @@ func (e *Engine) destroyable(n *Node, c *child, r *seenRow) bool {
 	if or == nil || or.Row.Epoch != n.Epoch {
 		return false
 	}
-	if or.Samples == 0 && !r.Failing && e.keeps(GuardSampled) {
+	if (or.Samples == 0 || or.at == 0) && !r.Failing && e.keeps(GuardSampled) { // what was read before it was staged again proves nothing
 		return false
 	}
 	if c.silentAt > 0 && !e.keeps(GuardCleanup) {
