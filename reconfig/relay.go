@@ -218,6 +218,14 @@ func (e *Engine) adopt(lost mib.NodeID) {
 	if !e.keeps(GuardAdoption) {
 		return
 	}
+	for _, id := range sortedKeys(e.tied[lost]) {
+		// It was a leaf when its move to the lost one began, and has become an
+		// ILM there since: back with its owner it would lose what it polls.
+		if n, _ := e.node(id); n.Intent.Target == lost && n.Under == lost && !n.Wanted && !n.leaving() {
+			*n = n.clone()
+			e.commit(n, e.children[lost], n.Fence)
+		}
+	}
 	for _, id := range e.ownedBy(lost) {
 		n, _ := e.node(id)
 		if !n.Manager || n.Wanted || n.leaving() {

@@ -231,7 +231,7 @@ func (w *World) checkTxn(m *manager, t *reconfig.Txn) {
 		}
 		if n.Owner != old.Owner && n.Owner != m.self && old.Owner != 0 && m.store.Nodes[n.Owner].Drained && old.Intent.Target == n.Owner &&
 			old.Intent.Why != reconfig.KindFailover && old.Intent.Why != reconfig.KindAdopt && m.answers(old.Owner) &&
-			!n.Manager && n.Under == 0 { // an ILM below it is a leaf again first, and goes then
+			!n.Manager && n.Under == 0 && !n.Wanted { // an ILM below it is a leaf again first, and goes then; one that is adopted from there goes to the manager itself
 			w.fail("node %d: manager %d moves it from %d to %d, which is drained", n.ID, m.self, old.Owner, n.Owner)
 		}
 		// Ownership never goes back to an older epoch (vVoidEpoch).
