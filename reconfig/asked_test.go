@@ -28,6 +28,26 @@ func leavesOf(w *testbed.World, ilm mib.NodeID) (ids []mib.NodeID) {
 	return ids
 }
 
+// arrived checks that all nodes are where they were asked to be, that nothing
+// was lost on the way, and that nothing keeps a policy from them any more.
+func arrived(t *testing.T, w *testbed.World, wish []reconfig.Place) {
+	t.Helper()
+	for _, p := range wish {
+		if got := owner(w, p.Node); got != p.At {
+			t.Errorf("node %d is at %d, was asked to be at %d", p.Node, got, p.At)
+		}
+		if w.Parent.Store.Nodes[p.Node].Placed != 0 {
+			t.Errorf("node %d is still marked", p.Node)
+		}
+		if gaps := w.Gaps(p.Node); len(gaps) > 0 {
+			t.Errorf("node %d: slots %v are empty", p.Node, gaps)
+		}
+	}
+	for _, v := range append(w.Broken(), w.CheckCalm()...) {
+		t.Error(v)
+	}
+}
+
 // An operator's placements are planned moves: all arrive, no slot stays empty,
 // and afterwards nothing keeps a policy from them.
 func TestNodesGoWhereTheOperatorAsks(t *testing.T) {
@@ -50,20 +70,7 @@ func TestNodesGoWhereTheOperatorAsks(t *testing.T) {
 	}
 	places(w, wish...)
 	w.Run(30 * time.Second)
-	for _, p := range wish {
-		if got := owner(w, p.Node); got != to {
-			t.Errorf("node %d is at %d, was asked to be at %d", p.Node, got, to)
-		}
-		if w.Parent.Store.Nodes[p.Node].Placed != 0 {
-			t.Errorf("node %d is still marked", p.Node)
-		}
-		if gaps := w.Gaps(p.Node); len(gaps) > 0 {
-			t.Errorf("node %d: slots %v are empty", p.Node, gaps)
-		}
-	}
-	for _, v := range append(w.Broken(), w.CheckCalm()...) {
-		t.Error(v)
-	}
+	arrived(t, w, wish)
 }
 
 // A node that was no ILM becomes one for what is to be there, and an ILM that
@@ -89,19 +96,9 @@ func TestPlacesMakeAndUnmakeIlms(t *testing.T) {
 	}
 	places(w, append(wish, reconfig.Place{Node: up[0]})...)
 	w.Run(40 * time.Second)
-	for _, p := range wish {
-		if got := owner(w, p.Node); got != fresh {
-			t.Errorf("node %d is at %d, was asked to be at %d", p.Node, got, fresh)
-		}
-		if gaps := w.Gaps(p.Node); len(gaps) > 0 {
-			t.Errorf("node %d: slots %v are empty", p.Node, gaps)
-		}
-	}
+	arrived(t, w, wish)
 	if n := w.Parent.Store.Nodes[up[0]]; n.Wanted {
 		t.Errorf("node %d is still to be an ILM", up[0])
-	}
-	for _, v := range append(w.Broken(), w.CheckCalm()...) {
-		t.Error(v)
 	}
 }
 

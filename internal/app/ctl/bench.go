@@ -69,19 +69,28 @@ woken while it sleeps; floor-get and floor-bulk differ in their datagrams.`,
 // maxTargets is how many addresses a farm has at most, and gosnmp connections.
 const maxTargets = 50_000
 
+// benchProcess gives the commands that run this program as another process of a
+// benchmark.
+func (o *options) benchProcess() (func(ctx context.Context, args ...string) *exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, failed("", "find this program: %w", err)
+	}
+	return func(ctx context.Context, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, self, append([]string{"bench"}, args...)...)
+		cmd.Stderr = o.stderr
+		return cmd
+	}, nil
+}
+
 // benchPoll runs the benchmark, this program being its other processes too.
 func (o *options) benchPoll(ctx context.Context, cfg pollbench.Config) error {
 	if cfg.Targets < 1 || cfg.Targets > maxTargets || cfg.Polls < 1 || cfg.Repetitions < 1 {
 		return usage("see bench poll --help", "%d targets, %d polls, %d repetitions", cfg.Targets, cfg.Polls, cfg.Repetitions)
 	}
-	self, err := os.Executable()
+	command, err := o.benchProcess()
 	if err != nil {
-		return failed("", "find this program: %w", err)
-	}
-	command := func(ctx context.Context, args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, self, append([]string{"bench"}, args...)...)
-		cmd.Stderr = o.stderr
-		return cmd
+		return err
 	}
 	cfg.Farm = func(ctx context.Context) *exec.Cmd { return command(ctx, "farm") }
 	cfg.Client = func(ctx context.Context, name string, targets int, port uint16) *exec.Cmd {

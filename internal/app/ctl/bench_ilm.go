@@ -83,14 +83,9 @@ func (o *options) benchILM(ctx context.Context, cfg ilmbench.Config) error {
 	if cfg.Devices < 1 || cfg.Devices > maxTargets || cfg.Interval < time.Second || cfg.Interval > time.Hour || cfg.For < time.Second {
 		return usage("see bench ilm --help", "%d devices, polled every %v, measured for %v", cfg.Devices, cfg.Interval, cfg.For)
 	}
-	self, err := os.Executable()
+	command, err := o.benchProcess()
 	if err != nil {
-		return failed("", "find this program: %w", err)
-	}
-	command := func(ctx context.Context, args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, self, append([]string{"bench"}, args...)...)
-		cmd.Stderr = o.stderr
-		return cmd
+		return err
 	}
 	cfg.Farm = func(ctx context.Context) *exec.Cmd { return command(ctx, "farm") }
 	cfg.Manager = func(ctx context.Context, dir string) *exec.Cmd { return command(ctx, "manager", dir) }
