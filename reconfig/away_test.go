@@ -15,9 +15,11 @@ func away(now Instant) *List {
 		ListLimits{Incarnation: 1}, now)
 }
 
+// relayed brings samples that were taken when their slots were due.
 func relayed(l *List, now Instant, slots ...uint32) {
 	for _, slot := range slots {
-		l.Relay(now, mib.Record{Kind: mib.RecordSample, Node: 5, Slot: slot})
+		age := now.Sub(due(l.rows[5].Zero, l.rows[5].Row.Interval, slot))
+		l.Relay(now, mib.Record{Kind: mib.RecordSample, Node: 5, Slot: slot, Age: max(age, 0)})
 	}
 }
 
@@ -86,5 +88,37 @@ func TestSlotThatNeverComes(t *testing.T) {
 		if s, _ := l.Row(begun.Add(at.after), 5); s.Row.Slot != at.slot {
 			t.Errorf("after %v: slot %d, want %d", at.after, s.Row.Slot, at.slot)
 		}
+	}
+}
+
+// The clock of a list was set while it was down: the manager below goes on with
+// its own numbers, and by those the row proves itself, not by the clock.
+func TestClockSetWhileRowsAreAway(t *testing.T) {
+	for name, set := range map[string]time.Duration{"ahead": 90 * time.Minute, "back": -90 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			begun := Instant(1e18).Add(100 * time.Second)
+			row := grantedRow(5, mib.Epoch{1 << 16}, 1, time.Second)
+			now := begun.Add(set)
+			l := NewList(ListState{Active: true, Rows: map[mib.NodeID]ListRow{5: {Row: row, Zero: Instant(1e18), Inner: mib.Epoch{1 << 16, 1}, Away: true}}},
+				ListLimits{Incarnation: 1}, now)
+			earlier := mib.Record{Kind: mib.RecordSample, Node: 5, Slot: 99, Age: 2 * time.Second}
+			l.Relay(now.Add(time.Second), earlier) // taken before this life: how the clocks compare now it does not tell
+			if s, _ := l.Row(now, 5); s.Samples > 1 {
+				t.Errorf("%d samples", s.Samples)
+			}
+			for slot := uint32(101); slot <= 104; slot++ {
+				l.Relay(now.Add(time.Duration(slot-100)*time.Second), mib.Record{Kind: mib.RecordSample, Node: 5, Slot: slot})
+			}
+			now = now.Add(4 * time.Second)
+			if s, _ := l.Row(now, 5); s.Samples < 3 || s.Row.Slot != 105 {
+				t.Errorf("%d samples, next slot %d", s.Samples, s.Row.Slot)
+			}
+			// Raised, it proves itself by the next sample.
+			mustStage(t, l, now, 1, grantedRow(5, mib.Epoch{1<<16 | 1}, 105, time.Second))
+			relayed(l, now.Add(time.Second), 105)
+			if s, _ := l.Row(now.Add(time.Second), 5); s.Samples != 1 || s.First != 105 || s.Row.Slot != 106 {
+				t.Errorf("raised: %d samples from slot %d on, next slot %d", s.Samples, s.First, s.Row.Slot)
+			}
+		})
 	}
 }

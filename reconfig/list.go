@@ -100,10 +100,12 @@ type entry struct {
 	next     uint32  // the next slot to poll
 	at       Instant // when it is due
 	heapAt   int
-	flying   uint32 // slot of the poll that is out; 0: none
-	waiting  uint32 // slot that came due meanwhile; 0: none
-	begun    uint32 // the slot that the row began with: samples of earlier ones were taken for an earlier row
-	first    uint32 // what has proved the row: its first sample's slot, and how many
+	flying   uint32  // slot of the poll that is out; 0: none
+	waiting  uint32  // slot that came due meanwhile; 0: none
+	begun    uint32  // the slot that the row began with: samples of earlier ones were taken for an earlier row
+	since    Instant // when that was
+	followed Instant // when the sample was taken by which the row last went, while it is away
+	first    uint32  // what has proved the row: its first sample's slot, and how many
 	samples  uint32
 	tried    bool   // as a trial has, before
 	failures uint32 // polls in a row without an answer
@@ -327,13 +329,13 @@ func (l *List) put(r ListRow, now Instant) {
 		if due(e.Zero, r.Row.Interval, e.next) < now.Add(-r.Row.Interval) { // after a restart
 			e.next = slotAt(e.Zero, r.Row.Interval, now)
 		}
-		e.begun = e.next
+		e.begun, e.since = e.next, now
 		e.arrived.begin(e.next)
 	}
 	if have && r.Row.Slot > max(present, e.next)+1 {
 		// Nobody polls the slots between here: what proves the row, and the
 		// fence of a move that rests on it, begin with the new number.
-		e.begun = r.Row.Slot
+		e.begun, e.since = r.Row.Slot, now
 		e.next, e.first, e.samples, e.ownFirst, e.ownSamples = r.Row.Slot, 0, 0, 0, 0
 		e.tried = false
 		e.arrived.begin(e.next)
@@ -342,7 +344,7 @@ func (l *List) put(r ListRow, now Instant) {
 		// What came from below may have ended since, unnoticed here; what the
 		// manager above concludes from the row at its new epoch must not rest
 		// on it.
-		e.begun = max(present, r.Row.Slot)
+		e.begun, e.since = max(present, r.Row.Slot), now
 		e.first, e.samples = 0, 0
 	}
 	if back { // polled here again, from the present slot on

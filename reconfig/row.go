@@ -72,6 +72,9 @@ func (l *List) Relay(now Instant, r mib.Record) {
 	switch {
 	case !have:
 	case r.Kind == mib.RecordSample:
+		if e.Away {
+			e.follow(r.Slot, at)
+		}
 		e.proved(r.Slot)
 		e.lastAt = max(e.lastAt, at)
 		e.failing, e.failures = false, 0
@@ -85,4 +88,23 @@ func (l *List) Relay(now Instant, r mib.Record) {
 		e.failing = !e.Away && e.failing
 	}
 	l.log.add(mib.Record{Kind: r.Kind, Node: r.Node, Slot: r.Slot, Payload: r.Payload}, at)
+}
+
+// follow has a row that is away go by the numbers of who polls it. Clocks drift
+// apart, and one that was set while its list was down has that count other slots
+// than the manager below does: what comes from there would be taken for what was
+// polled before the row began, or for slots that are long past, for good. What
+// was taken before the row began tells nothing.
+func (e *entry) follow(slot uint32, at Instant) {
+	if at < e.since || at <= e.followed {
+		return
+	}
+	e.followed = at
+	every := e.Row.Interval
+	if late := at.Sub(due(e.Zero, every, slot)); late > -every && late < 2*every {
+		return
+	}
+	e.Zero = at.Add(-time.Duration(slot) * every)
+	e.begun, e.next, e.first, e.samples = slot, slot, 0, 0
+	e.arrived = arrivals{next: slot}
 }
