@@ -67,7 +67,7 @@ hunt: build ## simulated faults until Ctrl-C; HUNTFOR=1h ends it, SEED=N begins 
 upgrade: ## restarts a tree of an earlier commit's daemons with today's; FROM=85e6045
 	@go test ./internal/testbed -count=1 -run TestLiveUpgrade -v -live.from $(FROM)
 
-bench: ## benchmarks; BENCH=Poller for some, BENCHTIME=5s for longer
+bench: ## benchmarks, and what polls cost beside gosnmp and a whole ILM; BENCH=Poller for some, BENCHTIME=5s for longer
 	@scripts/bench.sh '$(BENCH)' '$(BENCHTIME)' $(PKG)
 
 fuzz: ## every fuzz target for FUZZTIME (10s); FUZZ=ParseApply for some

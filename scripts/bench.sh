@@ -1,14 +1,16 @@
 #!/bin/sh
 # Runs the benchmarks, and with those of polling, or all, compares what a poll
-# costs with gosnmp and with bare datagrams.
+# costs with gosnmp and with bare datagrams, of 1,000 targets and of 4,000, and
+# what a whole ILM costs with the poll engine alone.
 #
 #   scripts/bench.sh pattern benchtime package...
 set -eu
 cd "$(dirname "$0")/.."
 pattern=$1 benchtime=$2
 shift 2
-out=$(mktemp)
-trap 'rm -f "$out"' EXIT
+dir=$(mktemp -d)
+out=$dir/out
+trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT TERM
 
 # Packages without benchmarks have nothing to say.
@@ -19,7 +21,11 @@ if grep -q '^FAIL' "$out"; then
 fi
 case $pattern in
 . | *[Pp]oll*)
-	echo
-	go run ./cmd/simonectl bench poll
+	go build -o "$dir/simonectl" ./cmd/simonectl
+	for comparison in "poll" "poll --targets 4000" "ilm"; do
+		echo
+		# shellcheck disable=SC2086 # of several words
+		"$dir/simonectl" bench $comparison
+	done
 	;;
 esac

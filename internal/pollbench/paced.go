@@ -1,10 +1,12 @@
 package pollbench
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
 
+	"simone/internal/snmp"
 	"simone/mib"
 )
 
@@ -27,23 +29,30 @@ type paced struct {
 // visit is a target's turn in a round.
 type visit struct {
 	*paced
-	to   netip.AddrPort
-	due  time.Time
-	dead bool
+	to    netip.AddrPort
+	query *snmp.Query
+	due   time.Time
+	dead  bool
 }
 
+// newPaced has the dead given up soon, so that a round ends. With the living
+// patience is the usual one: where the machine leaves the farm no time they
+// answer late, and when they do is not what this measures.
 func newPaced(targets []netip.AddrPort, req mib.Request, wanted int, dead bool) (*paced, error) {
-	if dead {
-		req.Timeout, req.Retries = deadTimeout, 0
-	}
 	e, err := newEngine(targets, "v2c", req, wanted)
 	if err != nil {
 		return nil, err
 	}
+	req.Credential, req.Timeout, req.Retries = "v2c", deadTimeout, 0
+	silence, err := snmp.NewQuery(req)
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
 	p := &paced{engine: e, visits: make([]visit, len(targets)), lateness: make([]time.Duration, 0, len(targets))}
 	for i, to := range targets {
-		p.visits[i] = visit{paced: p, to: to, dead: dead && i%deadShare == 0}
+		p.visits[i] = visit{paced: p, to: to, query: e.query, dead: dead && i%deadShare == 0}
 		if p.visits[i].dead {
+			p.visits[i].query = silence
 			p.visits[i].to = netip.AddrPortFrom(to.Addr(), silentPort)
 		}
 	}
@@ -84,7 +93,7 @@ func (p *paced) round() (failed int, err error) {
 				if v.due = began.Add(time.Duration(next) * time.Second / pace); v.due.After(now) {
 					return
 				}
-				p.poller.Ask(v.to, p.query, v)
+				p.poller.Ask(v.to, v.query, v)
 			}
 		})
 	}

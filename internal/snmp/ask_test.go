@@ -416,6 +416,35 @@ func TestAskDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// Nor does one that stays without an answer, be it asked or spared.
+func TestAskOfTheDeadAllocatesNothing(t *testing.T) {
+	var dead []netip.AddrPort
+	for range 20 {
+		dead = append(dead, mustOpen(t, "127.0.0.1:0").Addr()) // nobody reads there
+	}
+	p := startCourteous(t, Courtesy{Rest: 10 * time.Millisecond})
+	q := queryOf(t, 5*time.Millisecond, someName)
+	a := &answering{done: make(chan struct{}, 1)}
+	round := func() {
+		a.left = len(dead)
+		p.Together(func() {
+			for _, to := range dead {
+				p.Ask(to, q, a)
+			}
+		})
+		<-a.done
+	}
+	for range 20 {
+		round()
+	}
+	if n := testing.AllocsPerRun(40, round); n > 0.5 {
+		t.Errorf("%v allocations for %d queries", n, len(dead))
+	}
+	if s := p.Stats(); s.Answered != 0 || s.Spared == 0 || s.TimedOut <= s.Spared {
+		t.Errorf("%+v", s)
+	}
+}
+
 // Hostile agents cost nobody but themselves: while they send what they like,
 // another's queries are answered, and no answer of theirs is taken.
 func TestHostileAgentsCostOnlyThemselves(t *testing.T) {

@@ -89,6 +89,7 @@ type Poller struct {
 	slots     slots
 	wheel     wheel
 	ended     []*request // that end as soon as Run's goroutine comes to it
+	endedRoom []*request // for those that end while these are told
 	wakeAt    time.Time  // the socket's read deadline; zero is none
 	free      []*request
 	outbox    outbox

@@ -8,8 +8,13 @@ import (
 	"simone/mib"
 )
 
-// silence is the error of a request that nobody answered.
+// silence is the error of a request that nobody answered. Queries to agents
+// that are dead come again and again: theirs is made once, and who asked is told
+// the address beside it.
 func (r *request) silence() error {
+	if r.query.Query != nil && r.v3.fault == 0 {
+		return mib.ErrTimeout
+	}
 	if r.v3.fault != 0 {
 		return fmt.Errorf("ask %v: %w: %w", r.Address, mib.ErrTimeout, &ReportError{r.v3.fault})
 	}

@@ -169,7 +169,7 @@ func (p *Poller) next() (at time.Time, ok bool) {
 func (p *Poller) endEnded() {
 	for len(p.ended) > 0 {
 		ended := p.ended
-		p.ended = nil
+		p.ended = p.endedRoom
 		for _, r := range ended {
 			response := mib.Response{Err: r.result}
 			if r.result == nil { // a trap
@@ -181,5 +181,7 @@ func (p *Poller) endEnded() {
 			p.tell(&e)
 			p.mu.Lock()
 		}
+		clear(ended)
+		p.endedRoom = ended[:0]
 	}
 }

@@ -37,7 +37,10 @@ const maxLine = 32
 
 // ErrResting says that a query was not put, as the agent has not answered the
 // ones before. It comes with mib.ErrTimeout.
-var ErrResting = errors.New("it is left alone for a while")
+var (
+	ErrResting = errors.New("it is left alone for a while")
+	errResting = fmt.Errorf("%w: %w", mib.ErrTimeout, ErrResting)
+)
 
 // restsWhen is how many queries in a row stay without an answer until an agent
 // is left alone: of several targets behind one address one may be dead, and
@@ -166,7 +169,7 @@ func (q *queries) enter(p *Poller, w pending, now time.Time) {
 	default:
 		p.stats.Shed++
 		a.out++ // until it has been told
-		p.endSoon(q.request(p, w), fmt.Errorf("ask %v: %w", w.to, ErrBusy))
+		p.endSoon(q.request(p, w), ErrBusy)
 	}
 }
 
@@ -176,7 +179,7 @@ func (q *queries) launch(p *Poller, w pending, now time.Time) {
 	switch free := w.agent.free; {
 	case now.Before(w.agent.rests):
 		p.stats.Spared++
-		p.endSoon(q.request(p, w), fmt.Errorf("%w: %w", mib.ErrTimeout, ErrResting))
+		p.endSoon(q.request(p, w), errResting)
 	case q.courtesy.Gap > 0 && now.Before(free):
 		w.agent.free = free.Add(q.courtesy.Gap)
 		r := q.request(p, w)
