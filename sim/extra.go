@@ -40,7 +40,7 @@ func (w *world) armExtra() {
 
 // extra is what is due of them.
 func (w *world) extra(k key) {
-	w.happened(k, nil)
+	w.happened(k, job{})
 	if w.extraAt[0] <= w.now {
 		w.extraAt[0] = never
 		for range w.Crowd {

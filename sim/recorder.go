@@ -34,7 +34,7 @@ type recorder struct {
 }
 
 // computed notes a computing job that is done.
-func (rec *recorder) computed(now float64, j *job) {
+func (rec *recorder) computed(now float64, j job) {
 	if now >= rec.from {
 		rec.slowdown.add((now - j.start) / float64(j.demand))
 	}

@@ -20,7 +20,7 @@ type roundOf struct {
 // trigger measures, decides, and does what was decided: moves take effect
 // with the next polls, and what is queued stays where it is.
 func (w *world) trigger(k key) error {
-	w.happened(k, nil)
+	w.happened(k, job{})
 	for i := range w.roles {
 		r := &w.roles[i]
 		counted := w.measure(i, r)

@@ -22,11 +22,11 @@ func brief(policy string) *scenario.Parameters {
 func fingerprint(tb testing.TB, w *world) uint64 {
 	tb.Helper()
 	h := fnv.New64a()
-	w.trace = func(k key, j *job) {
+	w.trace = func(k key, j job) {
 		var b [40]byte
 		binary.BigEndian.PutUint64(b[:], math.Float64bits(k.At))
 		binary.BigEndian.PutUint64(b[8:], k.Rank)
-		if j != nil {
+		if j.demand > 0 {
 			binary.BigEndian.PutUint64(b[16:], math.Float64bits(j.start))
 			binary.BigEndian.PutUint32(b[24:], math.Float32bits(j.demand))
 			b[32] = byte(j.kind)
@@ -83,7 +83,7 @@ func TestPoliciesMeetTheSameJobs(t *testing.T) {
 	workload := func(policy string) (came []arrival, demand float64) {
 		p := brief(policy)
 		w := mustWorld(t, p)
-		w.trace = func(k key, j *job) {
+		w.trace = func(k key, j job) {
 			if k.Kind() == kindNCS {
 				came = append(came, arrival{k.At, k.ID()})
 			}
@@ -113,7 +113,7 @@ func TestOrderAtEqualTimes(t *testing.T) {
 	w := mustWorld(t, p)
 	kinds := make(map[uint8]int)
 	last := key{At: -1}
-	w.trace = func(k key, _ *job) {
+	w.trace = func(k key, _ job) {
 		if k.At < last.At {
 			t.Fatalf("time went back from %v to %v", last.At, k.At)
 		}
@@ -148,7 +148,7 @@ func TestPoliciesKeepTheTreeWhole(t *testing.T) {
 			p := brief(policy.Name)
 			p.Thresholds = scenario.Thresholds{Merge: 7, Split: 10, Migrate: 30}
 			w := mustWorld(t, p)
-			w.trace = func(k key, _ *job) {
+			w.trace = func(k key, _ job) {
 				if k.Kind() == kindPoll && k.ID() == 0 { // just after a trigger
 					checkTree(t, w)
 				}

@@ -101,7 +101,7 @@ func (w *world) nextStep() {
 // play takes the script's next step: jobs that come stay until it says that they
 // go.
 func (w *world) play(k key) {
-	w.happened(k, nil)
+	w.happened(k, job{})
 	step := w.script.Steps[w.step]
 	node := int32(step.Node)
 	n := &w.nodes[node]

@@ -97,8 +97,8 @@ func TestProcessorSharing(t *testing.T) {
 				}
 				w := mustWorld(t, p)
 				var short, long mean
-				w.trace = func(_ key, j *job) {
-					if j == nil || w.now < p.Warmup {
+				w.trace = func(_ key, j job) {
+					if j.demand == 0 || w.now < p.Warmup {
 						return
 					}
 					of := &short
@@ -146,8 +146,8 @@ func TestManagerQueue(t *testing.T) {
 			p.Rho, p.W = 0, tc.w
 			w := mustWorld(t, p)
 			var left mean
-			w.trace = func(_ key, j *job) {
-				if j != nil && j.kind == jobManager {
+			w.trace = func(_ key, j job) {
+				if j.kind == jobManager {
 					left.add(w.now)
 				}
 			}

@@ -63,14 +63,14 @@ func (w *world) finish(node int32, n *machine) {
 	at := n.done()
 	for ; at <= w.now; at = n.done() {
 		j := n.leave(w.now)
-		w.happened(key{At: w.now, Rank: heap.Rank(kindDone, uint32(node))}, &j)
+		w.happened(key{At: w.now, Rank: heap.Rank(kindDone, uint32(node))}, j)
 		if j.kind != jobNCS {
 			n.monitored += float64(j.demand)
 		}
 		switch j.kind {
 		case jobNCS:
 			n.count(w.now, -1)
-			w.rec.computed(w.now, &j)
+			w.rec.computed(w.now, j)
 		case jobPoll:
 			// A leaf has one report at a time: nothing waits at its output.
 			k := key{At: w.now + w.OutputCost + w.Network, Rank: heap.Rank(kindArrival, uint32(node))}
@@ -84,7 +84,7 @@ func (w *world) finish(node int32, n *machine) {
 
 // arriveNCS brings in a computing job.
 func (w *world) arriveNCS(k key) {
-	w.happened(k, nil)
+	w.happened(k, job{})
 	node := int32(k.ID())
 	a := &w.arrivals[node]
 	w.heap.Set(w.slotNCS(node), key{At: w.now + w.gaps.draw(&a.gaps), Rank: k.Rank})
@@ -93,7 +93,7 @@ func (w *world) arriveNCS(k key) {
 
 // agent has one node's agent do its work.
 func (w *world) agent(k key) {
-	w.happened(k, nil)
+	w.happened(k, job{})
 	w.begin(int32(k.ID()), w.AgentCost, job{kind: jobAgent}, classAgent)
 	w.agents.advance(len(w.phases))
 	w.nextAgent()
@@ -106,7 +106,7 @@ func (w *world) nextAgent() {
 
 // poll asks one leaf.
 func (w *world) poll(k key) {
-	w.happened(k, nil)
+	w.happened(k, job{})
 	if w.steered != nil {
 		w.steered.poll(int32(k.ID()))
 	} else {

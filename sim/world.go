@@ -112,7 +112,7 @@ type world struct {
 	now    float64
 	heap   *heap.Heap[float64]
 	events uint64
-	trace  func(key, *job) // for tests: what happened, and the job that ended if one did
+	trace  func(key, job) // for tests: what happened, and the job that ended if one did
 	depth  int             // laneDepth, but in tests
 
 	nodes    []machine // leaves, then ILM hosts, then those of the upper level, then the TLM
@@ -298,15 +298,15 @@ func (w *world) run(ctx context.Context) error {
 		case slot == slotAgents:
 			w.agent(k)
 		case slot == slotToILM:
-			w.happened(k, nil)
+			w.happened(k, job{})
 			w.arriveAtILM(w.toILM.pop().what)
 			w.rearm(slot, w.toILM.first())
 		case slot == slotSent:
-			w.happened(k, nil)
+			w.happened(k, job{})
 			w.leaveILM(w.sent.pop().what)
 			w.rearm(slot, w.sent.first())
 		case slot == slotToTLM:
-			w.happened(k, nil)
+			w.happened(k, job{})
 			w.arriveAbove(w.toTLM.pop().what)
 			w.rearm(slot, w.toTLM.first())
 		case slot == slotTrigger:
@@ -319,7 +319,7 @@ func (w *world) run(ctx context.Context) error {
 		case slot == slotScript:
 			w.play(k)
 		case slot == slotProbe:
-			w.happened(k, nil)
+			w.happened(k, job{})
 			w.steered.probe()
 			w.heap.Set(slotProbe, key{At: w.now + w.Probe, Rank: k.Rank})
 		}
@@ -337,7 +337,7 @@ func (w *world) rearm(slot int, first key) {
 }
 
 // happened counts an event.
-func (w *world) happened(k key, ended *job) {
+func (w *world) happened(k key, ended job) {
 	w.events++
 	if w.trace != nil {
 		w.trace(k, ended)
