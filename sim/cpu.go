@@ -70,6 +70,27 @@ func (c *cpu) enter(now, demand float64, j job) {
 	c.jobs[i] = j
 }
 
+// pass is what takes in a job and lets it go again, if it is the first to leave
+// and that is before a time until which no other comes; ok is false if it is
+// not. What it gives becomes true by skip.
+func (c *cpu) pass(now, demand, before float64) (end, virtual float64, ok bool) {
+	n := float64(len(c.jobs))
+	if n > 0 {
+		if virtual = c.virtual; now > c.since {
+			virtual += (now - c.since) / (n * c.slow)
+		}
+	}
+	left := virtual + demand
+	if n > 0 && c.jobs[0].end <= left {
+		return 0, 0, false
+	}
+	end = now + (left-virtual)*(n+1)*c.slow
+	return end, left, end < before
+}
+
+// skip goes on to the end of a job that passes.
+func (c *cpu) skip(end, virtual float64) { c.since, c.virtual = end, virtual }
+
 // drop lets a job go that never ends; there has to be one.
 func (c *cpu) drop(now float64) {
 	c.virtual += (now - c.since) / (float64(len(c.jobs)) * c.slow)

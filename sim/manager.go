@@ -191,12 +191,15 @@ func (w *world) managed(n *machine, worker uint16) {
 	case w.isUpper(s.node):
 		class = classTLM
 		w.rec.atUpper(w.now, t.entered)
-		w.sendUp(t.report, w.OutputCost)
+		w.sendUp(t.report, w.now+w.OutputCost)
 	case t.leaf != noLeaf:
 		if w.steered != nil {
 			w.steered.worked(t.report)
 		} else {
 			w.leaves[t.leaf].told()
+		}
+		if w.sendAtOnce(s, t.report) {
+			break
 		}
 		s.outFree = max(s.outFree, w.now) + w.OutputCost
 		queue(w, slotSent, &w.sent, key{At: s.outFree, Rank: heap.Rank(kindSent, uint32(s.node))}, t.report)
@@ -205,18 +208,18 @@ func (w *world) managed(n *machine, worker uint16) {
 }
 
 // leaveILM lets a report out of an ILM's output queue.
-func (w *world) leaveILM(r report) {
-	ilm, latency := &w.roles[r.role], w.now-r.entered
+func (w *world) leaveILM(r report, at float64) {
+	ilm, latency := &w.roles[r.role], at-r.entered
 	ilm.window.add(latency)
-	if w.now >= w.Warmup {
+	if at >= w.Warmup {
 		ilm.latency.add(latency)
 	}
-	w.sendUp(r, 0)
+	w.sendUp(r, at)
 }
 
-// sendUp has a report cross the network to the level above, after a while.
-func (w *world) sendUp(r report, after float64) {
-	queue(w, slotToTLM, &w.toTLM, key{At: w.now + after + w.Network, Rank: heap.Rank(kindArrival, uint32(r.leaf))}, r)
+// sendUp has a report cross the network to the level above, from a time on.
+func (w *world) sendUp(r report, at float64) {
+	queue(w, slotToTLM, &w.toTLM, key{At: at + w.Network, Rank: heap.Rank(kindArrival, uint32(r.leaf))}, r)
 }
 
 // oldest is when the report entered that has been longest at an ILM's host

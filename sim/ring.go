@@ -39,9 +39,11 @@ type key = heap.Key[float64]
 // the event heap.
 type lane[T any] struct{ ring[event[T]] }
 
+// event is what to do at a time, beyond what the key tells. That comes first: at
+// the end, nothing would take room.
 type event[T any] struct {
-	key  key
 	what T
+	key  key
 }
 
 // last is the key of the event that comes last.
@@ -62,7 +64,7 @@ func (l *lane[T]) first() key {
 
 // insert queues an event; those that come after it make room.
 func (l *lane[T]) insert(k key, what T) {
-	l.push(event[T]{k, what})
+	l.push(event[T]{what, k})
 	for i := l.n - 1; i > 0 && k.Before(l.at(i-1).key); i-- {
 		a, b := l.at(i-1), l.at(i)
 		*a, *b = *b, *a

@@ -26,7 +26,7 @@ func (w *world) watch(node int32, n *machine, at float64, class int) {
 		lane := &w.glances[i]
 		last, any := lane.last()
 		if !any || last.Before(k) {
-			lane.push(event[int32]{k, node})
+			lane.push(event[struct{}]{key: k})
 			n.glance = at
 			if !any {
 				w.heap.Set(slotGlances+i, k)
@@ -51,7 +51,7 @@ func (w *world) lookAt(node int32) {
 // glanceAt is what the slot of a lane is for.
 func (w *world) glanceAt(slot int) {
 	lane := &w.glances[slot-slotGlances]
-	node := lane.pop().what
+	node := int32(lane.pop().key.ID())
 	n := &w.nodes[node]
 	n.glance = never
 	w.finish(node, n)
@@ -87,14 +87,14 @@ func (w *world) arriveNCS(k key) {
 	w.happened(k, job{})
 	node := int32(k.ID())
 	a := &w.arrivals[node]
-	w.heap.Set(w.slotNCS(node), key{At: w.now + w.gaps.draw(&a.gaps), Rank: k.Rank})
+	w.nextNCS(node, w.now+w.gaps.draw(&a.gaps))
 	w.compute(node, w.demands.draw(&a.demands))
 }
 
 // agent has one node's agent do its work.
 func (w *world) agent(k key) {
 	w.happened(k, job{})
-	w.begin(int32(k.ID()), w.AgentCost, job{kind: jobAgent}, classAgent)
+	w.tend(int32(k.ID()))
 	w.agents.advance(len(w.phases))
 	w.nextAgent()
 }
@@ -118,7 +118,8 @@ func (w *world) poll(k key) {
 
 func (w *world) nextPoll() {
 	spread := float64(w.Stagger) * float64(w.polls.next) / float64(w.Leaves)
-	w.heap.Set(slotPolls, key{At: (w.polls.round + spread) * w.Poll, Rank: heap.Rank(kindPoll, uint32(w.polls.next))})
+	w.pollsAt = (w.polls.round + spread) * w.Poll
+	w.heap.Set(slotPolls, key{At: w.pollsAt, Rank: heap.Rank(kindPoll, uint32(w.polls.next))})
 }
 
 // slightMean is the mean number of computing jobs between two polls up to
@@ -135,7 +136,9 @@ func (w *world) ask(node int32) {
 	l.out = true
 	w.busyness(node)
 	l.askedBy, l.askedAt = l.role, w.roles[l.role].station
-	w.begin(node, w.PollCost, job{kind: jobPoll}, classPoll)
+	if !w.pollAtOnce(node) {
+		w.begin(node, w.PollCost, job{kind: jobPoll}, classPoll)
+	}
 }
 
 // busyness is what a leaf says of its computing jobs when it is asked: how

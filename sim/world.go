@@ -40,8 +40,9 @@ const (
 	slotProbe
 	slotScript
 	slotExtra
-	slotGlances
-	slotNodes = slotGlances + laneCount
+	slotAnswers
+	slotGlances = slotAnswers + laneDepth
+	slotNodes   = slotGlances + laneCount
 )
 
 // Short jobs on CPUs that few share take one of few times, so the ends of
@@ -72,6 +73,9 @@ type machine struct {
 	ncsSince  float64 // when their number last changed
 	ncsArea   float64 // sum of number x time until then
 	monitored float64 // demand of SIMONE's own jobs that are done
+
+	ncsAt   float64 // when the next computing job comes by chance
+	agentAt float64 // when its agent works next
 }
 
 // count changes the number of computing jobs.
@@ -113,7 +117,9 @@ type world struct {
 	heap   *heap.Heap[float64]
 	events uint64
 	trace  func(key, job) // for tests: what happened, and the job that ended if one did
-	depth  int             // laneDepth, but in tests
+	depth  int            // laneDepth, but in tests
+	direct bool           // what nothing can come between is done at once; but in tests
+	calm   float64        // until then nodes do only what they have been asked for
 
 	nodes    []machine // leaves, then ILM hosts, then those of the upper level, then the TLM
 	leaves   []leaf
@@ -121,12 +127,14 @@ type world struct {
 	gaps     law
 	demands  law
 
-	glances [laneCount]lane[int32] // CPUs to look at
-	toILM   lane[answer]           // of leaves
-	sent    lane[report]           // in ILMs' output queues
+	glances [laneCount]lane[struct{}] // CPUs to look at
+	toILM   lane[answer]              // of leaves
+	answers [laneDepth]lane[struct{}] // the same, of polls done at once, by jobs in the CPU
+	sent    lane[report]              // in ILMs' output queues
 	toTLM   lane[report]
 
 	polls    sweep
+	pollsAt  float64 // the next
 	agents   sweep
 	phases   []phase    // of agents, in order
 	triggers float64    // the next one's number
@@ -208,7 +216,7 @@ func (w *world) isUpper(node int32) bool {
 // newWorld sets up a run. The parameters must be valid.
 func newWorld(p *scenario.Parameters, policy Policy, script *Script) *world {
 	hosts := p.Leaves + p.ILMs + p.Upper
-	w := &world{Parameters: *p, free: policy.free, pull: policy.pull, depth: laneDepth, dice: stream(p.Seed, 0, forPolicy), script: script, unit: script.unit()}
+	w := &world{Parameters: *p, free: policy.free, pull: policy.pull, depth: laneDepth, direct: true, dice: stream(p.Seed, 0, forPolicy), script: script, unit: script.unit()}
 	w.nodes = make([]machine, hosts+1)
 	w.heap = heap.New[float64](slotNodes + 2*len(w.nodes))
 	// Most CPUs never hold more jobs than these: one piece of memory for all.
@@ -219,6 +227,7 @@ func newWorld(p *scenario.Parameters, policy Policy, script *Script) *world {
 		n := &w.nodes[i]
 		n.jobs = slab[usual*i : usual*i : usual*(i+1)]
 		n.slow, n.look, n.glance, n.station, n.role = 1, never, never, -1, -1
+		n.ncsAt, n.agentAt = never, never
 		if i < hosts {
 			n.slow = 1 / speedOf(p, int32(i))
 		}
@@ -257,7 +266,7 @@ func (w *world) startNCS(hosts int) {
 		a := &w.arrivals[i]
 		a.gaps, a.demands = stream(w.Seed, int32(i), forGaps), stream(w.Seed, int32(i), forDemands)
 		gap := w.gaps.draw(&a.gaps)
-		w.heap.Set(w.slotNCS(int32(i)), key{At: uniform(&a.gaps) * gap, Rank: heap.Rank(kindNCS, uint32(i))})
+		w.nextNCS(int32(i), uniform(&a.gaps)*gap)
 	}
 }
 
@@ -269,6 +278,7 @@ func (w *world) startAgents() {
 	for i := range w.phases {
 		s := stream(w.Seed, int32(i), forAgent)
 		w.phases[i] = phase{uniform(&s) * w.AgentPeriod, int32(i)}
+		w.nodes[i].agentAt = w.phases[i].at
 	}
 	slices.SortFunc(w.phases, func(a, b phase) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.node, b.node))
@@ -278,6 +288,8 @@ func (w *world) startAgents() {
 
 // run goes on until the end, or until the context is done.
 func (w *world) run(ctx context.Context) error {
+	w.direct = w.direct && w.trace == nil
+	w.foresee()
 	for {
 		slot, k, ok := w.heap.Next()
 		if !ok || k.At > w.End {
@@ -291,8 +303,14 @@ func (w *world) run(ctx context.Context) error {
 			w.lookAt(int32(k.ID()))
 		case slot >= slotGlances:
 			w.glanceAt(slot)
+		case slot >= slotAnswers:
+			w.happened(k, job{})
+			lane := &w.answers[slot-slotAnswers]
+			w.arriveAtILM(answer{leaf: int32(lane.pop().key.ID())})
+			w.rearm(slot, lane.first())
 		case slot == slotExtra:
 			w.extra(k)
+			w.foresee()
 		case slot == slotPolls:
 			w.poll(k)
 		case slot == slotAgents:
@@ -303,7 +321,7 @@ func (w *world) run(ctx context.Context) error {
 			w.rearm(slot, w.toILM.first())
 		case slot == slotSent:
 			w.happened(k, job{})
-			w.leaveILM(w.sent.pop().what)
+			w.leaveILM(w.sent.pop().what, w.now)
 			w.rearm(slot, w.sent.first())
 		case slot == slotToTLM:
 			w.happened(k, job{})
@@ -316,12 +334,15 @@ func (w *world) run(ctx context.Context) error {
 			if err := w.trigger(k); err != nil {
 				return err
 			}
+			w.foresee()
 		case slot == slotScript:
 			w.play(k)
+			w.foresee()
 		case slot == slotProbe:
 			w.happened(k, job{})
 			w.steered.probe()
 			w.heap.Set(slotProbe, key{At: w.now + w.Probe, Rank: k.Rank})
+			w.foresee()
 		}
 	}
 }
