@@ -22,9 +22,10 @@ func TestBalanceIsNeverWorseThanStatic(t *testing.T) {
 		{"speeds", func(p *scenario.Parameters) { p.SpeedSigma = 0.5 }, 0.9},
 		{"speeds that nobody tells", func(p *scenario.Parameters) { p.SpeedSigma, p.SpeedKnown = 0.5, false }, 1},
 		{"a crowd on one host", func(p *scenario.Parameters) { p.Crowd, p.CrowdAt = 30, 3000 }, 0.85},
-		{"all hosts equally hot", func(p *scenario.Parameters) { p.Rho, p.Hot = 0, 3 }, 1.001},
-		{"hosts that flip", func(p *scenario.Parameters) { p.Rho, p.Flip = 0, 100 }, 1.001},
-		{"hosts that flip half a period later", func(p *scenario.Parameters) { p.Rho, p.Flip, p.FlipPhase = 0, 100, 0.5 }, 1.001},
+		{"all hosts equally hot", func(p *scenario.Parameters) { p.Rho, p.Hot = 0, 3 }, 1},
+		{"hosts that flip", func(p *scenario.Parameters) { p.Rho, p.Flip = 0, 100 }, 1},
+		{"hosts that flip half a period later", func(p *scenario.Parameters) { p.Rho, p.Flip, p.FlipPhase = 0, 100, 0.5 }, 1},
+		{"trigger of a tenth of the poll's period", func(p *scenario.Parameters) { p.Trigger = 10 }, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

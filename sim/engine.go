@@ -52,9 +52,10 @@ const (
 	// daemons' defaults have their usual meaning.
 	stu = 100 * time.Millisecond
 	// settled is how long the tree has to come about before the run begins,
-	// in triggers.
+	// in triggers or polls, whichever take longer.
 	settled = 12
-	// placed is when leaves are given to the ILMs that a script names.
+	// placed is when leaves are given to the ILMs that have them under any other
+	// policy.
 	placed = -8
 	// readAtOnce is how many records of a log one read brings.
 	readAtOnce = 500
@@ -89,13 +90,15 @@ func (w *world) steer(policy string, roam bool) {
 	if roam {
 		settings.MinILMs = w.ILMs
 	}
-	churn := settings.Churn
+	then := settings // once all are where they begin
 	if w.script != nil {
 		settings.MinILMs, settings.MaxILMs = w.script.MinILMs, w.script.MaxILMs
-		settings.Churn = 1 // until all are where they began
+		then.MinILMs, then.MaxILMs = settings.MinILMs, settings.MaxILMs
 	}
+	calm := max(w.Trigger, w.Poll) // a move needs polls
+	settings.Churn, settings.Trigger = 1, w.span(calm)
 	self := nodeID(w.tlm())
-	now := w.instant(-settled * w.Trigger)
+	now := w.instant(-settled * calm)
 	s.lists[w.tlm()] = reconfig.NewList(reconfig.ListState{Active: true}, reconfig.ListLimits{Incarnation: 1}, now)
 	for i := range w.roles {
 		w.roles[i].nodes, w.roles[i].active = nil, false
@@ -119,7 +122,7 @@ func (w *world) steer(policy string, roam bool) {
 		join(int32(leaf), (roam || w.script != nil) && w.mayManage(int32(leaf)))
 	}
 	// The tree comes about, and everything is polled once or twice.
-	for at := -settled * w.Trigger; at < 0; at += w.Probe {
+	for at := -settled * calm; at < 0; at += w.Probe {
 		for _, list := range s.lists {
 			if list == nil {
 				continue
@@ -129,15 +132,15 @@ func (w *world) steer(policy string, roam bool) {
 			}
 		}
 		s.tick(w.instant(at))
-		if w.script != nil && at < placed*w.Trigger && at+w.Probe >= placed*w.Trigger {
+		if at < placed*calm && at+w.Probe >= placed*calm {
 			s.placeAll(w.instant(at))
 		}
 	}
-	settings.Churn = churn
-	s.settings = settings
-	for id, owner := range s.owners {
-		if owner == 0 && s.err == nil {
-			s.err = fmt.Errorf("node %d has no manager when the run begins", id)
+	s.settings = then
+	for leaf := range w.Leaves {
+		owner, want := s.owners[nodeID(int32(leaf))], nodeID(w.ilmHost(int(w.leaves[leaf].role)))
+		if owner != want && s.err == nil {
+			s.err = fmt.Errorf("node %d is looked after by %d when the run begins, and not by %d", nodeID(int32(leaf)), owner, want)
 		}
 	}
 	w.heap.Set(slotProbe, key{At: w.Probe, Rank: heap.Rank(kindProbe, 0)})
@@ -145,11 +148,12 @@ func (w *world) steer(policy string, roam bool) {
 
 const noRole = -1
 
-// placeAll gives each leaf to the ILM that has it when the script begins.
+// placeAll gives each leaf to the ILM that it begins at, which is the same
+// whatever the policy: where polls are staggered much hangs on that.
 func (s *steered) placeAll(now reconfig.Instant) {
 	places := make([]reconfig.Place, s.w.Leaves)
-	for leaf, ilm := range s.w.script.ILM {
-		places[leaf] = reconfig.Place{Node: nodeID(int32(leaf)), At: nodeID(s.w.ilmHost(ilm))}
+	for leaf := range places {
+		places[leaf] = reconfig.Place{Node: nodeID(int32(leaf)), At: nodeID(s.w.ilmHost(int(s.w.leaves[leaf].role)))}
 	}
 	at := reconfig.At{Now: now}
 	s.tell(at, reconfig.OperatorAsked{At: at, Ask: reconfig.AskPlace, Places: places})
@@ -263,10 +267,11 @@ func (s *steered) control(at reconfig.At, a reconfig.Control) reconfig.Event {
 	if change == nil {
 		return reconfig.ActionDone{At: at, Action: a.ID}
 	}
+	was := list.Active()
 	list.Apply(at.Now, change)
 	if node := nodeIndex(a.Child); node != s.w.tlm() {
 		s.play(node, list.Active())
-		if at.Now >= origin {
+		if at.Now >= origin && (a.Verb != reconfig.Promote || !was) { // an ILM is only told its settings again
 			s.charge(node, a.ControlSet)
 		}
 	}
