@@ -21,7 +21,7 @@ func TestAcceptance(t *testing.T) {
 	value := func(t *testing.T, change func(*scenario.Parameters)) *Summary {
 		p := scenario.Default()
 		change(p)
-		s, err := Replicate(context.Background(), p, *acceptanceSeeds, nil)
+		s, err := Replicate(context.Background(), p, *acceptanceSeeds, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,9 @@ func (s *Summary) MarshalJSON() ([]byte, error) {
 	}
 	o.add("transformations_per_hour_by_kind", s.PerHour)
 	o.add("runs", s.Outcomes)
+	if len(s.Against) > 0 {
+		o.add("against", s.Against)
+	}
 	return o.json()
 }
 

@@ -80,6 +80,7 @@ type Summary struct {
 	Estimates []Estimate
 	PerHour   map[string]float64 // transformations, by kind
 	Outcomes  []Outcome          // by seed
+	Against   []Pairing          // with other policies, if asked for
 }
 
 // Summarise takes means over the outcomes of one scenario.

@@ -25,13 +25,26 @@ func BaselineOf(p scenario.Parameters) scenario.Parameters {
 	return p
 }
 
-// Replicate simulates a scenario for several seeds; see Sweep.
-func Replicate(ctx context.Context, p *scenario.Parameters, seeds int, progress func(done, of int)) (*Summary, error) {
+// Replicate simulates a scenario for several seeds, and with other policies to
+// compare it with; see Sweep.
+func Replicate(ctx context.Context, p *scenario.Parameters, seeds int, against []string, progress func(done, of int)) (*Summary, error) {
+	points := []scenario.Parameters{*p}
+	for _, name := range against {
+		other := *p
+		if other.Policy = name; name == Baseline {
+			other = BaselineOf(other)
+		}
+		points = append(points, other)
+	}
 	results := NewResults()
-	if err := Sweep(ctx, []scenario.Parameters{*p}, seeds, results, progress); err != nil {
+	if err := Sweep(ctx, points, seeds, results, progress); err != nil {
 		return nil, err
 	}
-	return results.Summary(p, seeds), nil
+	summary := results.Summary(p, seeds)
+	for i := range points[1:] {
+		summary.Against = append(summary.Against, Compare(summary, results.Summary(&points[1+i], seeds)))
+	}
+	return summary, nil
 }
 
 // Sweep simulates scenarios on all cores, each for so many seeds from its own

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,7 +19,8 @@ import (
 
 const runLong = `Run simulates the scenario that CONFIG describes, once for each seed, and the
 static scheme beside it, by which the hot zone is defined. Means come with 95 %
-confidence intervals. Without CONFIG all keys have their defaults, profile NCS-H
+confidence intervals; --against adds those of the differences from another
+policy, which are narrower, as both meet the same load. Without CONFIG all keys have their defaults, profile NCS-H
 of document 001; configs/sim/ncs-h.yaml shows every key.`
 
 // source is where a command takes its scenario from.
@@ -60,11 +62,13 @@ func (s *source) load(args []string, more ...string) (*scenario.Parameters, erro
 func runCommand() *cobra.Command {
 	var from source
 	var seeds int
+	var against []string
 	cmd := &cobra.Command{
 		Use:   "run [CONFIG]",
 		Short: "Simulate a scenario of the queueing model",
 		Long:  runLong,
 		Example: `  simonectl sim run configs/sim/ncs-h.yaml --policy relocate --set factor=4
+  simonectl sim run configs/sim/ncs-h.yaml --policy balance --against paper --against static
   simonectl sim run configs/sim/bursty.yaml --seeds 16 --set thresholds=0.1-20-500 -o json`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -73,7 +77,7 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			bar := newBar(cmd.ErrOrStderr())
-			summary, err := sim.Replicate(cmd.Context(), p, seeds, bar.show)
+			summary, err := sim.Replicate(cmd.Context(), p, seeds, against, bar.show)
 			bar.clear()
 			if err != nil {
 				return fmt.Errorf("simulate: %w", err)
@@ -83,6 +87,7 @@ func runCommand() *cobra.Command {
 	}
 	from.register(cmd)
 	cmd.Flags().IntVar(&seeds, "seeds", 8, "`number` of replications, from the key seed on")
+	cmd.Flags().StringArrayVar(&against, "against", nil, "`name` of a policy to compare with, seed by seed; repeat for more")
 	return cmd
 }
 
@@ -142,6 +147,20 @@ func summaryTable(w io.Writer, s *sim.Summary) {
 	fmt.Fprintf(w, "policy %s, %d seeds\n", s.Policy, len(s.Outcomes))
 	for _, e := range s.Estimates {
 		fmt.Fprintf(w, "%s\t%s\t± %s\t%s\t%s\n", e.Key, digits(e.Mean), digits(e.CI), e.Unit, e.About)
+	}
+	for i := range s.Against {
+		pairingTable(w, &s.Against[i], len(s.Outcomes))
+	}
+}
+
+// pairingTable renders a comparison for people.
+func pairingTable(w io.Writer, p *sim.Pairing, seeds int) {
+	fmt.Fprintf(w, "\nless what policy %s has, seed by seed\n", p.Against.Policy)
+	for i := range p.Pairs {
+		pair := &p.Pairs[i]
+		if d := pair.Difference; !math.IsNaN(d.Mean) && pair.Key != "G_static" && pair.Key != "events_per_second" {
+			fmt.Fprintf(w, "%s\t%s\t± %s\t%s\tmore with %d of %d seeds; %s\n", pair.Key, digits(d.Mean), digits(d.CI), pair.Unit, len(pair.Higher), seeds, cmp.Or(pair.Verdict(), "no interval"))
+		}
 	}
 }
 

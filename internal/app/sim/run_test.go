@@ -65,6 +65,40 @@ func TestRunPrintsATable(t *testing.T) {
 	}
 }
 
+func TestRunComparesWithOthers(t *testing.T) {
+	args := small("--policy", "relocate", "--against", "paper", "--against", "static")
+	out, err := run(t, "table", args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\nless what policy paper has, seed by seed\n", "\nless what policy static has", "of 2 seeds"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("there is no %q in\n%s", want, out)
+		}
+	}
+	if out, err = run(t, "json", args...); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		G       float64
+		Against []map[string]any
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if len(got.Against) != 2 || got.Against[1]["policy"] != "static" {
+		t.Fatalf("compared with %+v", got.Against)
+	}
+	for _, key := range []string{"G", "G_difference", "p95_difference_ci", "ncs_slowdown_difference"} {
+		if _, ok := got.Against[0][key].(float64); !ok {
+			t.Errorf("%s is %v, want a number", key, got.Against[0][key])
+		}
+	}
+	if _, ok := got.Against[0]["G_higher_seeds"].([]any); !ok {
+		t.Errorf("seeds with more are %v", got.Against[0]["G_higher_seeds"])
+	}
+}
+
 func TestRunRefuses(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -74,6 +108,7 @@ func TestRunRefuses(t *testing.T) {
 		{"an unknown key", small("--set", "leavs=3"), `did you mean "leaves"? the keys here are leaves, ilms, upper, seed`},
 		{"an unknown policy", small("--policy", "luck"), `there is no policy "luck" in the simulator: write static, paper`},
 		{"a value out of bounds", small("--set", "rho=1.5"), "rho: 1.5 is not from 0 to 0.99"},
+		{"an unknown policy to compare with", small("--against", "luck"), `there is no policy "luck" in the simulator`},
 		{"no seeds", small("--seeds", "0"), "at least one"},
 		{"no such file", []string{"run", "nowhere.yaml"}, "nowhere.yaml"},
 		{"a word that is no assignment", small("--set", "rho"), "not of the form key=value"},
