@@ -59,6 +59,7 @@ func ruleKnobs() []Knob {
 			func(s *reconfig.Settings) mib.Value { return mib.Unsigned(max(int(s.Churn*100+0.5), 1)) },
 			func(s *reconfig.Settings, v mib.Value) error { s.Churn = float64(v.Uint) / 100; return nil },
 		},
+		countKnob(mib.SimoneReconfigMovesPerHour, func(s *reconfig.Settings) *int { return &s.MovesPerHour }),
 		truthKnob(mib.SimoneReconfigColdest, func(s *reconfig.Settings) *bool { return &s.MigrateToColdest }),
 		truthKnob(mib.SimoneReconfigWeighted, func(s *reconfig.Settings) *bool { return &s.Weighted }),
 		millisKnob(mib.SimoneReconfigProbeInterval, func(s *reconfig.Settings) *time.Duration { return &s.Probe }),

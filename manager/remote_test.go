@@ -351,7 +351,7 @@ func TestControlOnTheWire(t *testing.T) {
 		}}},
 			"simoneIlmTriggerInterval.0=1000 simoneIlmPollInterval.0=2000 simoneIlmLevels.0=1 simoneIlmBelow.0=3 simoneIlmFanIn.0=8 " +
 				fmt.Sprintf("simoneThresholdMerge.0=%x simoneThresholdSplit.0=%x simoneThresholdMigrate.0=%x simonePolicy.0=%x ", "0.25", "12.5", "1000", "paper") +
-				"simoneReconfigMode.0=2 simoneReconfigChurn.0=7 simoneReconfigColdest.0=1 simoneReconfigWeighted.0=1 " +
+				"simoneReconfigMode.0=2 simoneReconfigChurn.0=7 simoneReconfigMovesPerHour.0=0 simoneReconfigColdest.0=1 simoneReconfigWeighted.0=1 " +
 				fmt.Sprintf("simoneReconfigProbeInterval.0=250 simoneReconfigProbeMisses.0=4 simoneReconfigHistory.0=%x simoneReconfigPaused.0=1 ", "0.5 0.5") +
 				"simoneIlmAdminStatus.0=1"},
 		{reconfig.ControlSet{Verb: reconfig.Demote}, "simoneIlmAdminStatus.0=2"},

@@ -12,6 +12,7 @@ import (
 var otherRules = reconfig.Rules{
 	Policy: "paper", Fixed: true, Paused: true, Thresholds: reconfig.Thresholds{Merge: 0.25, Split: 12.5, Migrate: 1000}, ChurnPercent: 7,
 	Weighted: true, ToColdest: true, ProbeMillis: 250, Misses: 4, History: "0.5 0.5",
+	MovesPerHour: 500,
 }
 
 // noEntries is an EntryStore of a node that never had ILMs below.
@@ -43,7 +44,7 @@ func TestRulesAreTold(t *testing.T) {
 		want   string
 	}{
 		{mib.SimoneThresholdMerge, "0.25"}, {mib.SimoneThresholdSplit, "12.5"}, {mib.SimoneThresholdMigrate, "1000"},
-		{mib.SimonePolicy, "paper"}, {mib.SimoneReconfigMode, "2"}, {mib.SimoneReconfigPaused, "1"}, {mib.SimoneReconfigChurn, "7"},
+		{mib.SimonePolicy, "paper"}, {mib.SimoneReconfigMode, "2"}, {mib.SimoneReconfigPaused, "1"}, {mib.SimoneReconfigChurn, "7"}, {mib.SimoneReconfigMovesPerHour, "500"},
 		{mib.SimoneReconfigColdest, "1"}, {mib.SimoneReconfigWeighted, "1"}, {mib.SimoneReconfigProbeInterval, "250"},
 		{mib.SimoneReconfigProbeMisses, "4"}, {mib.SimoneReconfigHistory, "0.5 0.5"}, {mib.SimoneTemperatureHistory, "0.5 0.5"},
 		{mib.SimoneReconfigIlmsMin, "3"}, {mib.SimoneReconfigIlmsMax, "0"}, {mib.SimoneReconfigRounds, "0"}, {mib.SimoneReconfigDrain, "0"},

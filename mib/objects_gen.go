@@ -182,6 +182,7 @@ var (
 	SimoneReconfigColdest       = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 26}
 	SimoneReconfigHistory       = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 27}
 	SimoneReconfigPlace         = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 28}
+	SimoneReconfigMovesPerHour  = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 29}
 	SimoneEventTable            = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 50}
 	SimoneEventEntry            = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 50, 1}
 	SimoneEventSequence         = OID{1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 7466, 1, 8, 50, 1, 1}
@@ -535,6 +536,7 @@ var objects = []Object{
 	{Name: "simoneReconfigColdest", OID: SimoneReconfigColdest, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "TruthValue", Type: TypeInteger, Enum: []Enumeration{{"true", 1}, {"false", 2}}}},
 	{Name: "simoneReconfigHistory", OID: SimoneReconfigHistory, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "DisplayString", Type: TypeOctetString, Ranges: []Range{{0, 255}}, Text: true}},
 	{Name: "simoneReconfigPlace", OID: SimoneReconfigPlace, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "OCTET STRING", Type: TypeOctetString, Ranges: []Range{{0, 1200}}}},
+	{Name: "simoneReconfigMovesPerHour", OID: SimoneReconfigMovesPerHour, Shape: ShapeScalar, Access: AccessReadWrite, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{0, 1000000000}}}, Units: "nodes"},
 	{Name: "simoneEventTable", OID: SimoneEventTable, Shape: ShapeTable},
 	{Name: "simoneEventEntry", OID: SimoneEventEntry, Shape: ShapeEntry, Index: []string{"simoneEventSequence"}},
 	{Name: "simoneEventSequence", OID: SimoneEventSequence, Shape: ShapeColumn, Access: NotAccessible, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{1, 4294967295}}}},

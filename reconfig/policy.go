@@ -64,6 +64,9 @@ func DefaultSettings() Settings {
 	}
 }
 
+// MostMovesPerHour is the highest that Settings.MovesPerHour may be.
+const MostMovesPerHour = 1_000_000_000
+
 // Validate says what is wrong with the settings and what to write instead.
 func (s Settings) Validate() error {
 	t := s.Thresholds
@@ -78,6 +81,8 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("probe %v and misses %d: both must be positive, for example 500ms and 3", s.Probe, s.Misses)
 	case s.MinILMs < 0 || s.MaxILMs > 0 && s.MaxILMs < s.MinILMs || s.MaxILMs < 0 && s.MinILMs > 0:
 		return fmt.Errorf("between %d and %d ILMs is empty: write a minimum that is not above the maximum", s.MinILMs, s.MaxILMs)
+	case s.MovesPerHour < 0 || s.MovesPerHour > MostMovesPerHour:
+		return fmt.Errorf("%d moves an hour are not from 0 to %d: write 0 to leave it to the policy", s.MovesPerHour, MostMovesPerHour)
 	case s.Churn <= 0 || s.Churn > 1:
 		return fmt.Errorf("churn %g is not in (0, 1]: write the share of nodes that one round may move, for example 0.1", s.Churn)
 	}

@@ -21,6 +21,7 @@ type Rules struct {
 	ProbeMillis  uint32 // between probes of a child
 	Misses       uint32
 	History      string // weights of the weighted temperature; empty: each ILM's own
+	MovesPerHour uint32 // by each manager's policy; 0: as the policy has it
 }
 
 // Rules gives what the managers below are told of the settings.
@@ -29,6 +30,7 @@ func (s Settings) Rules() Rules {
 		Policy: s.Policy, Fixed: !s.Automatic, Paused: s.Paused, Thresholds: s.Thresholds,
 		ChurnPercent: uint32(max(math.Round(100*s.Churn), 1)), Weighted: s.Weighted, ToColdest: s.MigrateToColdest,
 		ProbeMillis: uint32(s.Probe.Milliseconds()), Misses: uint32(s.Misses), History: s.History,
+		MovesPerHour: uint32(s.MovesPerHour),
 	}
 }
 
@@ -41,6 +43,7 @@ func (r Rules) Over(s Settings) Settings {
 	s.Policy, s.Automatic, s.Paused, s.Thresholds = r.Policy, !r.Fixed, r.Paused, r.Thresholds
 	s.Churn, s.Weighted, s.MigrateToColdest = float64(r.ChurnPercent)/100, r.Weighted, r.ToColdest
 	s.Probe, s.Misses, s.History = time.Duration(r.ProbeMillis)*time.Millisecond, int(r.Misses), r.History
+	s.MovesPerHour = int(r.MovesPerHour)
 	return s
 }
 
@@ -84,6 +87,9 @@ func (i IlmSettings) append(b []byte) []byte {
 	}
 	if i.FanIn > 0 {
 		b = binary.BigEndian.AppendUint32(b, i.FanIn)
+	}
+	if i.Rules.MovesPerHour > 0 {
+		b = append(binary.BigEndian.AppendUint32(b, i.Rules.MovesPerHour), 'm') // apart from FanIn
 	}
 	b = append(append(b, i.Rules.Policy...), 0)
 	return append(append(b, i.Rules.History...), 0)

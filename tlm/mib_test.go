@@ -63,6 +63,8 @@ func TestSetReconfig(t *testing.T) {
 		{name: "paused", vars: []mib.Variable{set(mib.SimoneReconfigPaused, mib.Truth(true))}, object: mib.SimoneReconfigPaused, want: "true"},
 		{name: "churn", vars: []mib.Variable{set(mib.SimoneReconfigChurn, mib.Gauge(25))}, object: mib.SimoneReconfigChurn, want: "25"},
 		{name: "churn of nothing", vars: []mib.Variable{set(mib.SimoneReconfigChurn, mib.Gauge(0))}, status: mib.WrongValue, reason: "1 to 100", object: mib.SimoneReconfigChurn, want: "10"},
+		{name: "moves an hour", vars: []mib.Variable{set(mib.SimoneReconfigMovesPerHour, mib.Gauge(3000))}, object: mib.SimoneReconfigMovesPerHour, want: "3000"},
+		{name: "too many moves an hour", vars: []mib.Variable{set(mib.SimoneReconfigMovesPerHour, mib.Gauge(4_000_000_000))}, status: mib.WrongValue, reason: "0 to 1000000000", object: mib.SimoneReconfigMovesPerHour, want: "0"},
 		{name: "bounds of ILMs", vars: []mib.Variable{set(minILMs, mib.Gauge(3)), set(maxILMs, mib.Gauge(5))}, object: minILMs, want: "3"},
 		{name: "maximum below the minimum", vars: []mib.Variable{set(minILMs, mib.Gauge(3)), set(maxILMs, mib.Gauge(2))}, status: mib.InconsistentValue, index: 1, reason: "between 3 and 2", object: minILMs, want: "1"},
 		{name: "weighted", vars: []mib.Variable{set(mib.SimoneReconfigWeighted, mib.Truth(true))}, object: mib.SimoneReconfigWeighted, want: "true"},

@@ -32,7 +32,7 @@ func configured(c *config.TLM) reconfig.Settings {
 		s.Levels, s.Below = c.ILMs.Levels, c.ILMs.Below
 	}
 	s.MigrateToColdest = c.MigrateTarget == "coldest"
-	s.Churn = c.Churn
+	s.Churn, s.MovesPerHour = c.Churn, c.MovesPerHour
 	if h := manager.FormatHistory(c.Temperature.History); h != manager.FormatHistory(manager.DefaultTuning().History) {
 		s.History = h
 	}

@@ -65,6 +65,7 @@ func (m *Manager) seen(now time.Time) trace.Round {
 		Policy: s.Policy, Automatic: s.Automatic, Thresholds: [3]float64{s.Thresholds.Merge, s.Thresholds.Split, s.Thresholds.Migrate},
 		STU: m.settings.tuning().STU.Seconds(), Trigger: s.Trigger.Seconds(), Interval: s.Interval.Seconds(),
 		Churn: s.Churn, MinILMs: s.MinILMs, MaxILMs: s.MaxILMs, Weighted: s.Weighted,
+		Budget: s.MovesPerHour,
 	}}
 	for _, c := range m.conductor.Children() {
 		if !c.Report.Active {

@@ -199,6 +199,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"threshold equal", "thresholds: {split: 500}", []string{"thresholds.migrate: 500 is not above split (500)"}},
 		{"threshold negative", "thresholds: {merge: -1}", []string{"thresholds.merge: -1 is not a positive number"}},
 		{"churn", "churn: 10", []string{"churn: 10 is no share"}},
+		{"moves per hour", "moves_per_hour: -1", []string{"moves_per_hour: -1"}},
 		{"churn of nothing", "churn: 0", []string{":1:8: churn: 0 is no share; write a number above 0", "mode: fixed"}},
 		{"ilms", "ilms: {min: 3, max: 2}", []string{"ilms.max: 2 is below min (3)"}},
 		{"start", "ilms: {min: 3}", []string{"ilms.start: 2 is not from min (3) to the number of candidates"}},

@@ -59,6 +59,10 @@ type TLM struct {
 	// up to 1; one ILM's whole list may always move.
 	Churn float64 `yaml:"churn" reload:"now"`
 
+	// MovesPerHour is how many nodes the policy of each manager may move in an
+	// hour, 0 to 1000000000; 0 leaves it to the policy.
+	MovesPerHour int `yaml:"moves_per_hour" reload:"now"`
+
 	// MigrateTarget is where migrate moves to: any node that policy paper
 	// names, or coldest: only to ILMs there already.
 	MigrateTarget string `yaml:"migrate_target" reload:"now"`
@@ -169,6 +173,7 @@ func (t *TLM) problems() Problems {
 	if !(t.Churn > 0 && t.Churn <= 1) {
 		ps.add("churn", "%v is no share; write a number above 0 and up to 1, for example 0.1 for a tenth of the nodes per round; mode: fixed stops planned moves", t.Churn)
 	}
+	checkInt(&ps, "moves_per_hour", t.MovesPerHour, 0, 1_000_000_000)
 	if t.Trace.Keep != 0 {
 		checkDuration(&ps, "trace.keep", t.Trace.Keep, 10*time.Minute, 366*24*time.Hour)
 	}

@@ -98,12 +98,13 @@ func knobs() map[string]knob {
 		"thresholds": {"merge-split-migrate in stu, as 0.1-17.5-500", func(_ *Scene, p *scenario.Parameters, value string) error {
 			return p.Thresholds.UnmarshalText([]byte(value))
 		}},
-		"merge":   {"stu", number(func(p *scenario.Parameters) *float64 { return &p.Thresholds.Merge })},
-		"split":   {"stu", number(func(p *scenario.Parameters) *float64 { return &p.Thresholds.Split })},
-		"migrate": {"stu", number(func(p *scenario.Parameters) *float64 { return &p.Thresholds.Migrate })},
-		"trigger": {"a time, as 10s", span(func(p *scenario.Parameters) *float64 { return &p.Trigger })},
-		"poll":    {"a time, as 10s", span(func(p *scenario.Parameters) *float64 { return &p.Poll })},
-		"churn":   {"the share of the nodes that a round may move, as 0.1", number(func(p *scenario.Parameters) *float64 { return &p.Churn })},
+		"merge":          {"stu", number(func(p *scenario.Parameters) *float64 { return &p.Thresholds.Merge })},
+		"split":          {"stu", number(func(p *scenario.Parameters) *float64 { return &p.Thresholds.Split })},
+		"migrate":        {"stu", number(func(p *scenario.Parameters) *float64 { return &p.Thresholds.Migrate })},
+		"trigger":        {"a time, as 10s", span(func(p *scenario.Parameters) *float64 { return &p.Trigger })},
+		"poll":           {"a time, as 10s", span(func(p *scenario.Parameters) *float64 { return &p.Poll })},
+		"moves_per_hour": {"nodes that a policy may move in an hour, 0: as the policy has it", number(func(p *scenario.Parameters) *float64 { return &p.Budget })},
+		"churn":          {"the share of the nodes that a round may move, as 0.1", number(func(p *scenario.Parameters) *float64 { return &p.Churn })},
 	}
 }
 

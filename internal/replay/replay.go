@@ -208,7 +208,7 @@ func (s *Scene) parameters(was *trace.Settings, c *cast) scenario.Parameters {
 	p.Rho, p.AgentPeriod, p.AgentCost = 0, 0, 0
 	p.OutputCost, p.Network, p.TLMILMCost = 0, s.units(oneWay), 0
 	p.Thresholds = scenario.Thresholds{Merge: was.Thresholds[0], Split: was.Thresholds[1], Migrate: was.Thresholds[2]}
-	p.Weighted, p.Churn, p.Probe = was.Weighted, was.Churn, s.units(probeEvery)
+	p.Weighted, p.Churn, p.Budget, p.Probe = was.Weighted, was.Churn, float64(was.Budget), s.units(probeEvery)
 	p.ReconfigCost, p.ReconfigNodeCost = s.units(setCost), s.units(rowCost)
 	p.Policy, p.Enact = was.Policy, "staged"
 	if !was.Automatic {

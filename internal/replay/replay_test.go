@@ -20,7 +20,7 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // node 99 joins, and node 50 is polled by the TLM itself.
 func recorded(change func(round int, r *trace.Round)) *trace.Trace {
 	t := &trace.Trace{}
-	settings := trace.Settings{Policy: "balance", Thresholds: [3]float64{0.1, 17.5, 500}, STU: 0.001, Trigger: 10, Interval: 10, Churn: 0.1, MinILMs: 1}
+	settings := trace.Settings{Policy: "balance", Thresholds: [3]float64{0.1, 17.5, 500}, STU: 0.001, Trigger: 10, Interval: 10, Churn: 0.1, MinILMs: 1, Budget: 4000}
 	for i := range 361 {
 		r := trace.Round{At: start.Add(time.Duration(i) * 10 * time.Second), Whole: i == 0, ILMs: []trace.ILM{{ID: 2, Temperature: 2, Nodes: 20}, {ID: 3, Temperature: 6, Nodes: 20}}}
 		if i == 0 {
@@ -52,6 +52,9 @@ func TestReplayIsWhatTheModelSays(t *testing.T) {
 	}
 	if s.Nodes != 41 || s.Omitted != 3 || s.Changed != 0 || s.Length != time.Hour || s.Unit != time.Millisecond {
 		t.Errorf("%d nodes, %d left out, %d changes, %v in units of %v", s.Nodes, s.Omitted, s.Changed, s.Length, s.Unit)
+	}
+	if s.Base.Budget != 4000 {
+		t.Errorf("replayed with %v moves an hour, want those that were allowed", s.Base.Budget)
 	}
 	p, err := s.Play(context.Background(), s.Base)
 	if err != nil {

@@ -38,6 +38,7 @@ type Settings struct {
 	MinILMs    int        `json:"ilms_min"`
 	MaxILMs    int        `json:"ilms_max"`
 	Weighted   bool       `json:"weighted,omitempty"`
+	Budget     int        `json:"moves_per_hour,omitempty"` // 0: as the policy has it
 }
 
 // ILM is how one ILM was.

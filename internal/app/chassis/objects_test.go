@@ -310,6 +310,7 @@ func TestEveryWritableObject(t *testing.T) {
 		{object: mib.SimoneReconfigMode, good: mib.Integer(2), bad: mib.Integer(3), status: mib.WrongValue},
 		{object: mib.SimoneReconfigPaused, good: mib.Truth(true), bad: mib.Integer(0), status: mib.WrongValue},
 		{object: mib.SimoneReconfigChurn, good: gauge(20), bad: gauge(0), status: mib.WrongValue},
+		{object: mib.SimoneReconfigMovesPerHour, good: gauge(3000), bad: gauge(1_000_000_001), status: mib.WrongValue},
 		{object: mib.SimoneReconfigIlmsMin, good: gauge(0), bad: gauge(9), status: mib.InconsistentValue},
 		{object: mib.SimoneReconfigIlmsMax, good: gauge(3), bad: text("3"), status: mib.WrongType},
 		{object: mib.SimoneReconfigWeighted, good: mib.Truth(true), bad: gauge(1), status: mib.WrongType},
