@@ -316,7 +316,7 @@ func (p *fakePoller) PrepareWalk(r mib.Request, roots []mib.OID) (mib.Walk, erro
 	return walk{p, r, roots}, nil
 }
 
-// walk is a mib.Walk of one GETBULK.
+// walk is a mib.Walk of one GETBULK, with what is read along as non-repeaters.
 type walk struct {
 	by      Poller
 	request mib.Request
@@ -326,16 +326,18 @@ type walk struct {
 // Ask implements mib.Walk.
 func (w walk) Ask(to netip.AddrPort, walker mib.Walker) {
 	r := w.request
-	r.Address, r.Verb, r.MaxRepetitions = to, mib.VerbGetBulk, 10
+	r.Address, r.Verb, r.MaxRepetitions, r.NonRepeaters = to, mib.VerbGetBulk, 10, len(w.request.Vars)
+	r.Vars = nil
+	for _, v := range w.request.Vars {
+		r.Vars = append(r.Vars, mib.Variable{Name: v.Name[:len(v.Name)-1]})
+	}
 	for _, root := range w.roots {
 		r.Vars = append(r.Vars, mib.Variable{Name: root})
 	}
 	left := time.Now()
 	w.by.Start(r, func(a mib.Response) {
-		if a.Err == nil {
-			a.Left, a.Attempts = left, 1
-			walker.Walked(to, &a)
-		}
+		a.Left, a.Attempts = left, 1
+		walker.Walked(to, &a)
 		walker.Ended(to, a.Err)
 	})
 }

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ type flight struct {
 	values  []mib.MetricValue // once it is concluded
 	some    bool              // of what was asked for is there
 	walking bool              // the tables are being read
+	along   bool              // and with them the scalars
 	left    time.Time         // when the first datagram left
 	rtt     time.Duration     // of the first answer
 	arrived time.Time         // of the last one, by the monotonic clock
@@ -65,13 +67,7 @@ func (f *flight) late() time.Duration {
 func (f *flight) Answered(to netip.AddrPort, r *mib.Response) {
 	h := f.host
 	h.mu.Lock()
-	h.counts.Polls += uint64(r.Attempts)
-	if f.left.IsZero() && r.Attempts > 0 {
-		f.left = r.Left
-		late := f.late()
-		h.window.late.Add(late)
-		h.shedder.waited(late)
-	}
+	f.departed(r)
 	next := f.answered(r)
 	walking := f.walking
 	h.mu.Unlock()
@@ -83,7 +79,19 @@ func (f *flight) Answered(to netip.AddrPort, r *mib.Response) {
 	}
 }
 
-// begin gives what is to be asked first; without a query there are only tables.
+// departed counts the attempts of a request, and takes when the poll left.
+func (f *flight) departed(r *mib.Response) {
+	h := f.host
+	h.counts.Polls += uint64(r.Attempts)
+	if f.left.IsZero() && r.Attempts > 0 {
+		f.left = r.Left
+		late := f.late()
+		h.window.late.Add(late)
+		h.shedder.waited(late)
+	}
+}
+
+// begin gives what is to be asked first.
 func (f *flight) begin(state *rowState) (mib.Query, error) {
 	q, err := f.host.ask(&f.poll.Row, state, f.poll.Slot, f.poll.Failing)
 	if err != nil {
@@ -92,6 +100,10 @@ func (f *flight) begin(state *rowState) (mib.Query, error) {
 	f.question = q
 	if !q.identify {
 		q.plan.Read(&f.reading, q.groups)
+	}
+	if q.along != nil && state.along {
+		f.along = true
+		return q.along, nil
 	}
 	f.asked = q.stretch(0, f.most)
 	return q.query(f.asked)
@@ -198,28 +210,54 @@ func (f *flight) took(r *mib.Response) {
 	f.some = f.some || !nothing(r.Vars)
 }
 
-// Walked takes rows of tables.
+// Walked takes rows of tables, and scalars that were read along.
 func (f *flight) Walked(_ netip.AddrPort, r *mib.Response) bool {
 	h := f.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.counts.Polls += uint64(r.Attempts)
+	f.departed(r)
+	if r.Err != nil {
+		return false
+	}
 	at := f.arrival(r)
 	for i := range r.Vars {
 		f.reading.Take(r.Vars[i], at)
 	}
+	f.some = f.some || len(r.Vars) > 0
 	return f.left.IsZero() || time.Since(f.left) < f.question.patience
 }
 
 // Ended takes that the tables are over. Of a part what came is kept.
-func (f *flight) Ended(_ netip.AddrPort, err error) {
+func (f *flight) Ended(to netip.AddrPort, err error) {
 	h := f.host
 	h.mu.Lock()
-	defer h.mu.Unlock()
+	again := f.ended(err)
+	h.mu.Unlock()
+	if again != nil {
+		again.Ask(to, f)
+	}
+}
+
+// ended ends the poll, or gives what is to be asked instead: of who does not
+// answer when asked for tables along with scalars, these alone. From then on both
+// are asked for apart, until tables are read whole again.
+func (f *flight) ended(err error) mib.Query {
+	h := f.host
+	state, have := h.nodes[f.poll.Row.Node]
+	if have {
+		state.along = err == nil
+	}
+	along := f.along
+	f.along = false
 	if err != nil {
 		h.log.Debug("tables were not read whole", "node", f.poll.Row.Node, "err", err)
 	}
+	if along && !f.some && errors.Is(err, mib.ErrTimeout) {
+		f.asked = stretch{0, len(f.question.vars)}
+		return f.question.alone
+	}
 	f.over()
+	return nil
 }
 
 // conclude makes values of the answers. h.mu is held.

@@ -233,6 +233,7 @@ type rowState struct {
 	address    string           // as the row has it, which is at
 	at         netip.AddrPort
 	most       int     // variables that the node is asked for at a time, as more were too big; 0: all
+	along      bool    // its tables were read whole: scalars are read along with them
 	debt       float64 // to shedding
 	row        string  // the profiles that the row names
 	profiles   string  // those that it comes to, or what leaves them to be chosen

@@ -13,7 +13,8 @@ type Poller interface {
 	// Prepare makes a query of what is read of many nodes again and again; the
 	// request's address does not matter.
 	Prepare(r mib.Request) (mib.Query, error)
-	// PrepareWalk makes a walk of subtrees, of which the same holds.
+	// PrepareWalk makes a walk of subtrees, of which the same holds. The variables
+	// of r, instances 0 of scalars, are read along with the first rows.
 	PrepareWalk(r mib.Request, roots []mib.OID) (mib.Walk, error)
 	// Together has the queries that f puts leave together.
 	Together(f func())

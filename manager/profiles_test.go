@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -181,6 +182,74 @@ func TestValuesStayBetweenReadings(t *testing.T) {
 		// SNMPv1: of a GET in which one thing is missing the others came.
 		if _, ok := b.value(oven.Metrics()[1].Number, 3); !ok || b.Counts().Failures > 0 {
 			t.Errorf("no loaves, counts %+v", b.Counts())
+		}
+	})
+}
+
+// From the second poll on, when it is known that the device answers it, scalars
+// and table are one request; where that is not answered the scalars are asked for
+// alone, and both apart until the table is read again.
+func TestScalarsAreReadAlongWithTables(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held, oven := baker(t, 0)
+		var silent atomic.Bool
+		m := &machine{vars: func() []mib.Variable {
+			return []mib.Variable{is(upTimeName, mib.Ticks(100_000)), is(fuelName, mib.Gauge(7)), is(loavesName+".3", mib.Counter32(7))}
+		}}
+		b := newBench(t, func(cfg *Config) { cfg.Profiles = func() *profile.Set { return held } })
+		b.poller.answer = func(r mib.Request) (mib.Response, time.Duration, bool) {
+			if r.Verb == mib.VerbGetBulk && silent.Load() {
+				return mib.Response{}, 0, false
+			}
+			return m.answer(r)
+		}
+		b.run(t)
+		b.promote(t)
+		r := row(20, 1)
+		r.Profile = oven.Ref()
+		b.stage(t, r)
+		seen := 0
+		// poll lets one pass and says what was asked: g is GET, b GETBULK, with
+		// how many scalars.
+		poll := func() string {
+			time.Sleep(time.Second)
+			b.poller.mu.Lock()
+			defer b.poller.mu.Unlock()
+			var all []string
+			for _, a := range b.poller.asked[seen:] {
+				switch a.Verb {
+				case mib.VerbGet:
+					all = append(all, fmt.Sprint("g", len(a.Vars)))
+				case mib.VerbGetBulk:
+					all = append(all, fmt.Sprint("b", a.NonRepeaters))
+				}
+			}
+			seen = len(b.poller.asked)
+			return strings.Join(all, " ")
+		}
+		time.Sleep(50 * time.Millisecond) // polls are at 0.1 s
+		for i, want := range []string{"g2 b0", "b2", "b2"} {
+			if got := poll(); got != want {
+				t.Errorf("poll %d asks %s, not %s", i, got, want)
+			}
+		}
+		silent.Store(true)
+		if got := poll(); got != "b2 g2 b0" {
+			t.Errorf("a poll without a table asks %s", got)
+		}
+		poll() // may be late by the one before
+		if n := b.Counts().Failures; n > 0 {
+			t.Errorf("%d polls failed, though the scalars were answered", n)
+		}
+		silent.Store(false)
+		for range 2 {
+			poll()
+		}
+		if got := poll(); got != "b2" {
+			t.Errorf("a poll with a table again asks %s", got)
+		}
+		if s := b.samples(t, 20); len(s) < 6 || len(s[0].Values) != 1 || s[1].Values[0].Value != 7 || len(s[1].Values) != 2 {
+			t.Errorf("samples %+v", s)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package manager
 import (
 	"errors"
 	"maps"
+	"net/netip"
 	"time"
 
 	"simone/mib"
@@ -43,6 +44,8 @@ type question struct {
 	vars     []mib.Variable // their names
 	base     mib.Request    // without variables
 	walk     mib.Walk       // nil: no tables
+	along    mib.Query      // reads tables and with their first rows the scalars; nil: not to be had
+	alone    mib.Query      // one more attempt at the scalars, where nobody answered along
 	patience time.Duration  // for the tables
 	prepare  func(mib.Request) (mib.Query, error)
 	queries  map[stretch]mib.Query
@@ -138,10 +141,53 @@ func (h *Host) question(a asks, plan *profile.Plan) (*question, error) {
 		if q.walk, err = h.cfg.Poller.PrepareWalk(base, columns); err != nil {
 			return nil, err
 		}
+		if err = h.prepareAlong(q, base, columns); err != nil {
+			return nil, err
+		}
 	}
 	h.questions[a] = q
 	return q, nil
 }
+
+// maxAlong is how many scalars are read along with tables at most.
+const maxAlong = 16
+
+// prepareAlong has the scalars read with the first rows of the tables, which saves
+// an exchange. Of the attempts the last one asks for the scalars alone: tables may
+// take longer than a time-out.
+func (h *Host) prepareAlong(q *question, base mib.Request, columns []mib.OID) (err error) {
+	if !instancesZero(q.vars) || base.Retries == 0 {
+		return nil
+	}
+	alone := base
+	base.Vars = q.vars
+	base.Retries--
+	walk, err := h.cfg.Poller.PrepareWalk(base, columns)
+	if err != nil {
+		return err
+	}
+	alone.Vars, alone.Retries, alone.MaxRepetitions = q.vars, 0, 0
+	q.along = whole{walk}
+	q.alone, err = q.prepare(alone)
+	return err
+}
+
+// instancesZero reports whether scalars can be read along: each has the instance
+// 0, which is what comes next after itself.
+func instancesZero(vars []mib.Variable) bool {
+	for i := range vars {
+		if n := len(vars[i].Name); n < 3 || vars[i].Name[n-1] != 0 {
+			return false
+		}
+	}
+	return len(vars) > 0 && len(vars) <= maxAlong
+}
+
+// whole is a question that its walk asks.
+type whole struct{ mib.Walk }
+
+// Ask implements mib.Query.
+func (w whole) Ask(to netip.AddrPort, asker mib.Asker) { w.Walk.Ask(to, asker.(*flight)) }
 
 func (q *question) columns() []mib.OID {
 	if q.identify {

@@ -81,9 +81,10 @@ type Walk interface {
 // Walker is told what a Walk brings, from a goroutine of the poller: it must
 // not block.
 type Walker interface {
-	// Walked is called with each answer; of its variables those of the subtrees
-	// are left. r and all it points to are valid until Walked returns. It
-	// reports whether to go on.
+	// Walked is called with what became of each request: with the answer, of
+	// whose variables those are left that are of the subtrees, or read along; or
+	// with the error of one that was not answered. r and all it points to are
+	// valid until Walked returns. It reports whether to go on after an answer.
 	Walked(to netip.AddrPort, r *Response) bool
 	// Ended is called once, when the subtrees end or nothing more can be read;
 	// err says what was not read. What was read before has been passed on.

@@ -16,13 +16,10 @@ import (
 	"simone/internal/pollbench"
 )
 
-// Objects is how many of each device are read by one poll, beside the time that
-// it has been up.
-const Objects = pollbench.TableCells
-
 // Config is how much is measured.
 type Config struct {
 	Devices  int
+	Rows     int           // of the table of each device
 	Interval time.Duration // of polls of a device
 	For      time.Duration // measured, after one interval that is not
 	// Farm, Manager and Engine are the commands that run pollbench.RunFarm,
@@ -46,6 +43,7 @@ type Cost struct {
 // Result is what a run has found.
 type Result struct {
 	Devices  int     `json:"devices"`
+	Objects  int     `json:"objects_per_device"` // beside the time that it has been up
 	Interval float64 `json:"interval_seconds"`
 	Seconds  float64 `json:"seconds"`
 	Polls    float64 `json:"polls_per_second"`
@@ -97,6 +95,7 @@ func Run(ctx context.Context, cfg Config) (result Result, err error) {
 	if say == nil {
 		say = func(string) {}
 	}
+	objects := cfg.Rows * pollbench.OtherColumns
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "simone-bench-")
@@ -164,11 +163,11 @@ func Run(ctx context.Context, cfg Config) (result Result, err error) {
 	}
 	took := time.Since(began).Seconds()
 	result = Result{
-		Devices: cfg.Devices, Interval: cfg.Interval.Seconds(), Seconds: took,
+		Devices: cfg.Devices, Objects: objects, Interval: cfg.Interval.Seconds(), Seconds: took,
 		Polls: float64(p.records-records) / took, Reported: p.values - values,
 	}
 	due := float64(cfg.Devices) * took / cfg.Interval.Seconds()
-	if missed := int(due)*Objects - result.Reported; missed > int(due)*Objects/100 || p.lost > 0 { // the window's ends do not fall on polls
+	if missed := int(due)*objects - result.Reported; missed > int(due)*objects/100 || p.lost > 0 { // the window's ends do not fall on polls
 		result.Missed = missed
 	}
 	if result.Summed, err = p.aggregates(ctx); err != nil {
@@ -180,14 +179,14 @@ func Run(ctx context.Context, cfg Config) (result Result, err error) {
 	}
 	result.LateP99 = float64(late) / float64(time.Millisecond)
 	over = true
-	answered, err := alone.tell()
+	answered, err := alone.tell(objects)
 	if err != nil {
 		return result, fmt.Errorf("engine: %w", err)
 	}
 	result.Manager = cost(before[0], after[0], took, result.Reported)
 	// The engine is asked for its count at its end only, and goes at the pace
 	// that was asked for.
-	share := int(due) * Objects
+	share := int(due) * objects
 	if answered < share {
 		share = answered
 	}
@@ -197,7 +196,7 @@ func Run(ctx context.Context, cfg Config) (result Result, err error) {
 }
 
 // tell ends the engine and reads how many objects it was answered in all.
-func (p *process) tell() (objects int, err error) {
+func (p *process) tell(objects int) (answered int, err error) {
 	_ = p.in.Close()
 	line, err := p.out.ReadString('\n')
 	if e := p.cmd.Wait(); err == nil {
@@ -206,11 +205,11 @@ func (p *process) tell() (objects int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	var answered, failed int
+	var failed int
 	if _, err := fmt.Sscan(line, &answered, &failed); err != nil {
 		return 0, err
 	}
-	if failed*Objects*100 > answered {
+	if failed*objects*100 > answered {
 		return 0, fmt.Errorf("%d polls failed, and %d objects were answered", failed, answered)
 	}
 	return answered, nil

@@ -39,7 +39,7 @@ func bePart() error {
 	}
 	switch os.Getenv(part) {
 	case "farm":
-		return pollbench.RunFarm(ctx, os.Stdout)
+		return pollbench.RunFarm(ctx, pollbench.OtherRows, os.Stdout)
 	case "manager":
 		return RunManager(ctx, os.Args[1], os.Stdout)
 	}
@@ -54,9 +54,9 @@ func TestRun(t *testing.T) {
 		cmd.Env, cmd.Stderr = append(os.Environ(), part+"="+name), os.Stderr
 		return cmd
 	}
-	const devices = 100
+	const devices, objects = 100, pollbench.OtherRows * pollbench.OtherColumns
 	r, err := Run(t.Context(), Config{
-		Devices: devices, Interval: time.Second, For: 1500 * time.Millisecond,
+		Devices: devices, Rows: pollbench.OtherRows, Interval: time.Second, For: 1500 * time.Millisecond,
 		Farm:    func(ctx context.Context) *exec.Cmd { return command(ctx, "farm") },
 		Manager: func(ctx context.Context, dir string) *exec.Cmd { return command(ctx, "manager", dir) },
 		Engine: func(ctx context.Context, devices int, port uint16, interval time.Duration) *exec.Cmd {
@@ -66,7 +66,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Summed != devices*Objects || r.Reported < devices*Objects || r.Manager.CPU <= 0 || r.Engine.Objects == 0 || r.Manager.RSS < 1 {
+	if r.Summed != devices*objects || r.Reported < devices*objects || r.Manager.CPU <= 0 || r.Engine.Objects == 0 || r.Manager.RSS < 1 {
 		t.Errorf("%+v", r)
 	}
 }

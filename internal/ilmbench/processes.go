@@ -110,25 +110,20 @@ func RunManager(ctx context.Context, dir string, out io.Writer) (err error) {
 	return err
 }
 
-// alone asks a device what a poll of the manager does: how long it has been up,
-// and then the table. It counts what it is answered.
+// alone asks a device what a poll of the manager does: the table, and along with
+// it how long the device has been up. It counts what it is answered.
 type alone struct {
 	table            mib.Walk
 	answered, failed atomic.Int64
 }
 
-// Answered implements mib.Asker.
-func (a *alone) Answered(to netip.AddrPort, r *mib.Response) {
-	if r.Err != nil || r.Status != mib.NoError {
-		a.failed.Add(1)
-		return
-	}
-	a.table.Ask(to, a)
-}
-
 // Walked implements mib.Walker.
 func (a *alone) Walked(_ netip.AddrPort, r *mib.Response) bool {
-	a.answered.Add(int64(len(r.Vars)))
+	for i := range r.Vars {
+		if !r.Vars[i].Name.Equal(sysUpTime()) {
+			a.answered.Add(1)
+		}
+	}
 	return true
 }
 
@@ -152,13 +147,9 @@ func RunEngine(ctx context.Context, devices int, port uint16, interval time.Dura
 	if err != nil {
 		return err
 	}
-	req := mib.Request{Credential: credential, Verb: mib.VerbGet, Timeout: time.Second, Vars: []mib.Variable{{Name: sysUpTime()}}}
-	query, err := poller.Prepare(req)
-	if err != nil {
-		return err
-	}
 	a := new(alone)
-	if a.table, err = poller.PrepareWalk(mib.Request{Credential: credential, Timeout: time.Second}, pollbench.Columns()); err != nil {
+	base := mib.Request{Credential: credential, Timeout: time.Second, Vars: []mib.Variable{{Name: sysUpTime()}}}
+	if a.table, err = poller.PrepareWalk(base, pollbench.Columns()); err != nil {
 		return err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -172,7 +163,7 @@ func RunEngine(ctx context.Context, devices int, port uint16, interval time.Dura
 	send := func() {
 		due := int(float64(devices) * float64(time.Since(began)) / float64(interval))
 		for ; asked < due; asked++ {
-			query.Ask(targets[asked%devices], a)
+			a.table.Ask(targets[asked%devices], a)
 		}
 	}
 	for ctx.Err() == nil {

@@ -32,7 +32,7 @@ func play(role []string) error {
 			_, _ = io.Copy(io.Discard, os.Stdin)
 			cancel()
 		}()
-		return RunFarm(ctx, os.Stdout)
+		return RunFarm(ctx, OtherRows, os.Stdout)
 	}
 	n, err := strconv.Atoi(role[1])
 	if err != nil {

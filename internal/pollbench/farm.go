@@ -38,7 +38,7 @@ func user() snmp.User {
 }
 
 // recording is what each agent of the farm answers.
-func recording() (*device.Recording, error) {
+func recording(rows int) (*device.Recording, error) {
 	var text strings.Builder
 	fmt.Fprintln(&text, "1.3.6.1.2.1.1.3.0|67|8640000") // sysUpTime
 	for i := range scalars {
@@ -50,7 +50,7 @@ func recording() (*device.Recording, error) {
 		}
 	}
 	for i, column := range Columns() {
-		for r := range columnRows {
+		for r := range rows {
 			fmt.Fprintf(&text, "%v|65|%d\n", column.Append(uint32(r+1)), 1_000_000_000+1000*i+r)
 		}
 	}
@@ -58,9 +58,9 @@ func recording() (*device.Recording, error) {
 }
 
 // RunFarm is a farm: it answers at every address of the loopback, tells its
-// port on out, and ends with ctx.
-func RunFarm(ctx context.Context, out io.Writer) error {
-	r, err := recording()
+// port on out, and ends with ctx. The other table has so many rows.
+func RunFarm(ctx context.Context, rows int, out io.Writer) error {
+	r, err := recording(rows)
 	if err != nil {
 		return fmt.Errorf("farm: %w", err)
 	}
@@ -75,18 +75,15 @@ func RunFarm(ctx context.Context, out io.Writer) error {
 	return p.Run(ctx)
 }
 
-// Another table, for whole managers: of ten interfaces six counters.
+// Another table, for whole managers: of interfaces six counters each.
 const (
-	columns    = 6
-	columnRows = 10
+	OtherColumns = 6
+	OtherRows    = 10 // unless somebody says
 )
-
-// TableCells is how many cells it has.
-const TableCells = columns * columnRows
 
 // Columns are its columns.
 func Columns() []mib.OID {
-	all := make([]mib.OID, columns)
+	all := make([]mib.OID, OtherColumns)
 	for i := range all {
 		all[i] = mib.OID{1, 3, 6, 1, 2, 1, 31, 1, 1, 1, uint32(2 + i)}
 	}

@@ -2,6 +2,7 @@ package snmp
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,7 @@ const agentLife = 15 * time.Minute
 type agent struct {
 	engine  *remote // SNMPv3; nil: not known
 	manners manners
+	walks   []walked // that were made of it, at most maxWalked
 	used    time.Time
 
 	// Of queries:
@@ -22,6 +24,40 @@ type agent struct {
 	left   time.Time // when the last one was sent
 	silent int       // that were not answered since the last answer
 	rests  time.Time // until when none is sent
+}
+
+// walked is how many rows a walk found.
+type walked struct {
+	by   *preparedWalk
+	rows int
+}
+
+// maxWalked is of how many walks that is remembered: whoever reads some objects
+// less often than others makes several.
+const maxWalked = 4
+
+// rows is how many a walk found last; negative: who knows.
+func (a *agent) rows(by *preparedWalk) int {
+	for _, w := range a.walks {
+		if w.by == by {
+			return w.rows
+		}
+	}
+	return -1
+}
+
+// found remembers how many rows a walk found.
+func (a *agent) found(by *preparedWalk, rows int) {
+	for i := range a.walks {
+		if a.walks[i].by == by {
+			a.walks[i].rows = rows
+			return
+		}
+	}
+	if len(a.walks) == maxWalked {
+		a.walks = slices.Delete(a.walks, 0, 1)
+	}
+	a.walks = append(a.walks, walked{by, rows})
 }
 
 // agent gives the one at an address, which is being asked. mu is held.

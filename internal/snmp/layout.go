@@ -29,11 +29,11 @@ const (
 )
 
 // newLayout makes that of a query's answers.
-func newLayout(q *Query) layout {
+func newLayout(q *Query) *layout {
 	if q.request.Verb != mib.VerbGet {
-		return layout{}
+		return new(layout)
 	}
-	l := layout{names: make([]known, len(q.names)), fixed: true}
+	l := &layout{names: make([]known, len(q.names)), fixed: true}
 	for i := range l.names {
 		l.names[i] = known{q.names[i], q.request.Vars[i].Name}
 	}

@@ -40,7 +40,7 @@ func (p *Poller) transmit(r *request, now time.Time) {
 	switch {
 	case r.version == V3:
 		b, err = p.appendV3(b, r, m, now)
-	case r.query.Query != nil:
+	case r.query.routine != nil:
 		b, err = r.query.routine.append(b, r, m)
 	default:
 		b, err = m.Append(b)

@@ -75,8 +75,8 @@ type pending struct {
 
 // queried is what a request has more as a query.
 type queried struct {
-	*Query  // nil: it is none
-	routine *routine
+	*Query           // nil: it is none
+	routine *routine // nil: it is put but once
 	asker   mib.Asker
 	agent   *agent
 	counts  bool // against the window
@@ -94,10 +94,10 @@ func (q *queried) packed() []byte {
 
 // layout is what an answer may look like; nil: who knows.
 func (q *queried) layout() *layout {
-	if q.Query == nil {
+	if q.routine == nil {
 		return nil
 	}
-	return &q.routine.layout
+	return q.routine.layout
 }
 
 // line is a queue.

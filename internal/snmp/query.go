@@ -15,6 +15,8 @@ type Query struct {
 	request mib.Request // without an address
 	list    []byte      // the variables as they stand in a message
 	names   [][]byte    // of them, each the element of its name
+	own     *routine    // of a walk's; nil: one is found for it
+	once    bool        // it is not put again: no routine comes of it
 }
 
 // NewQuery prepares what req asks; its address does not matter. The variables
@@ -25,15 +27,26 @@ func NewQuery(req mib.Request) (*Query, error) {
 	default:
 		return nil, fmt.Errorf("query: 0x%02x reads nothing", byte(req.Verb))
 	}
-	q := &Query{request: req}
+	q := new(Query)
+	if err := q.fill(req); err != nil {
+		return nil, err
+	}
 	for _, v := range req.Vars {
-		if _, err := VariableSize(v); err != nil {
-			return nil, fmt.Errorf("query: %w", err)
-		}
-		q.list = appendVariable(q.list, v)
 		q.names = append(q.names, appendOID(nil, v.Name))
 	}
 	return q, nil
+}
+
+// fill encodes what req asks.
+func (q *Query) fill(req mib.Request) error {
+	q.request, q.list = req, q.list[:0]
+	for _, v := range req.Vars {
+		if _, err := VariableSize(v); err != nil {
+			return fmt.Errorf("query: %w", err)
+		}
+		q.list = appendVariable(q.list, v)
+	}
+	return nil
 }
 
 // prepared is a query with whom to have it put.

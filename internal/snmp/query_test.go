@@ -45,7 +45,7 @@ func FuzzDecodeAsked(f *testing.F) {
 // likeAnswers is what answers to q look like.
 func likeAnswers(q *Query) *layout {
 	l := newLayout(q)
-	return &l
+	return l
 }
 
 // An answer is understood in the same way whatever came before it.

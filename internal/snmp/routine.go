@@ -5,7 +5,7 @@ import "encoding/binary"
 // routine is what a poller knows of a query that it puts again and again: its
 // datagram, but for the request-id, and what answers look like.
 type routine struct {
-	layout    layout
+	layout    *layout
 	datagram  []byte
 	at        int // in datagram, of the four octets of the request-id
 	version   Version
@@ -42,8 +42,11 @@ type routines struct {
 	of   *routine
 }
 
-// find gives that of q.
+// find gives that of q; nil: it has none.
 func (l *routines) find(q *Query) *routine {
+	if q.own != nil || q.once {
+		return q.own
+	}
 	if q == l.last {
 		return l.of
 	}

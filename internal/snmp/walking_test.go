@@ -49,6 +49,10 @@ func bulkAgent(t *testing.T, list []mib.OID, spoil func(n int, m, answer *Messag
 		for i, v := range m.Vars {
 			at[i] = v.Name
 		}
+		for _, name := range at[:m.NonRepeaters] {
+			r.Vars = append(r.Vars, next(name))
+		}
+		at = at[m.NonRepeaters:]
 		for range max(1, m.MaxRepetitions) {
 			for i := range at {
 				v := next(at[i])

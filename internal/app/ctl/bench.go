@@ -37,12 +37,19 @@ woken while it sleeps; floor-get and floor-bulk differ in their datagrams.`,
 	f.IntVar(&cfg.Polls, "polls", cfg.Polls, "how many polls each way makes in each repetition")
 	f.IntVar(&cfg.Repetitions, "repetitions", cfg.Repetitions, "how often each has its turn")
 	farm := &cobra.Command{
-		Use: "farm", Short: "be the agents", Args: cobra.NoArgs, Hidden: true,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Use: "farm [ROWS]", Short: "be the agents", Args: cobra.MaximumNArgs(1), Hidden: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			rows := pollbench.OtherRows
+			if len(args) > 0 {
+				var err error
+				if rows, err = strconv.Atoi(args[0]); err != nil {
+					return usage("", "%q is no number of rows", args[0])
+				}
+			}
 			ctx, cancel := context.WithCancel(c.Context())
 			defer cancel()
 			untilClosed(cancel)
-			return pollbench.RunFarm(ctx, o.stdout)
+			return pollbench.RunFarm(ctx, rows, o.stdout)
 		},
 	}
 	client := &cobra.Command{

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"simone/internal/ilmbench"
+	"simone/internal/pollbench"
 )
 
 // untilClosed calls end when the standard input ends: with who began this
@@ -24,10 +25,10 @@ func untilClosed(end func()) {
 }
 
 func (o *options) benchILMCommand() *cobra.Command {
-	cfg := ilmbench.Config{Devices: 10_000, Interval: time.Minute, For: time.Minute}
+	cfg := ilmbench.Config{Devices: 10_000, Rows: pollbench.OtherRows, Interval: time.Minute, For: time.Minute}
 	c := &cobra.Command{
 		Use: "ilm", Short: "measure what a whole ILM costs, beside the poll engine alone", Args: cobra.NoArgs,
-		Long: `Has an ILM poll a farm of devices on the loopback, ` + fmt.Sprint(ilmbench.Objects) + ` objects of a table
+		Long: `Has an ILM poll a farm of devices on the loopback, a table of six columns
 of each in an interval, of which it makes rates, with its list in a store on disk, its tables, and its report log, which
 is read over SNMP every ten seconds and acknowledged; its aggregates are read once
 a minute. At the same time the poll engine alone asks the same of the same farm,
@@ -38,6 +39,7 @@ It takes two intervals.`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.IntVar(&cfg.Devices, "devices", cfg.Devices, "how many devices there are")
+	f.IntVar(&cfg.Rows, "rows", cfg.Rows, "how many rows the table of each has; of 11 an answer has room for no more")
 	f.DurationVar(&cfg.Interval, "interval", cfg.Interval, "between two polls of a device")
 	f.DurationVar(&cfg.For, "for", cfg.For, "how long is measured, after one interval that is not")
 	return c
@@ -80,14 +82,14 @@ func (o *options) benchILMProcesses() []*cobra.Command {
 
 // benchILM runs the benchmark, this program being its other processes too.
 func (o *options) benchILM(ctx context.Context, cfg ilmbench.Config) error {
-	if cfg.Devices < 1 || cfg.Devices > maxTargets || cfg.Interval < time.Second || cfg.Interval > time.Hour || cfg.For < time.Second {
-		return usage("see bench ilm --help", "%d devices, polled every %v, measured for %v", cfg.Devices, cfg.Interval, cfg.For)
+	if cfg.Devices < 1 || cfg.Devices > maxTargets || cfg.Rows < 1 || cfg.Rows > 1000 || cfg.Interval < time.Second || cfg.Interval > time.Hour || cfg.For < time.Second {
+		return usage("see bench ilm --help", "%d devices of %d rows, polled every %v, measured for %v", cfg.Devices, cfg.Rows, cfg.Interval, cfg.For)
 	}
 	command, err := o.benchProcess()
 	if err != nil {
 		return err
 	}
-	cfg.Farm = func(ctx context.Context) *exec.Cmd { return command(ctx, "farm") }
+	cfg.Farm = func(ctx context.Context) *exec.Cmd { return command(ctx, "farm", strconv.Itoa(cfg.Rows)) }
 	cfg.Manager = func(ctx context.Context, dir string) *exec.Cmd { return command(ctx, "manager", dir) }
 	cfg.Engine = func(ctx context.Context, devices int, port uint16, interval time.Duration) *exec.Cmd {
 		return command(ctx, "engine", strconv.Itoa(devices), strconv.Itoa(int(port)), interval.String())
@@ -98,7 +100,7 @@ func (o *options) benchILM(ctx context.Context, cfg ilmbench.Config) error {
 		return failed("", "bench: %w", err)
 	}
 	return o.show(r, func(p *page) {
-		p.linef("%d devices, %d objects each every %v, for %.0f s: %.0f polls a second", r.Devices, ilmbench.Objects, cfg.Interval, r.Seconds, r.Polls)
+		p.linef("%d devices, %d objects each every %v, for %.0f s: %.0f polls a second", r.Devices, r.Objects, cfg.Interval, r.Seconds, r.Polls)
 		p.linef("%-16s %12s %14s %8s %8s", "", "% of a core", "us per object", "MB", "peak MB")
 		for _, c := range []struct {
 			name string
