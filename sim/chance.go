@@ -19,6 +19,7 @@ const (
 	forAgent
 	forSpeed
 	forPolicy
+	forDeaths
 )
 
 // stream is the random numbers of one node for one purpose.

@@ -11,7 +11,7 @@ import "simone/sim/heap"
 // then nobody looks at them, gives them others' work, or ends the run.
 func (w *world) foresee() {
 	w.calm = w.End
-	for _, slot := range [...]int{slotTrigger, slotProbe, slotScript, slotExtra} {
+	for _, slot := range [...]int{slotTrigger, slotProbe, slotScript, slotExtra, slotDeath} {
 		if k, ok := w.heap.Pending(slot); ok {
 			w.calm = min(w.calm, k.At)
 		}

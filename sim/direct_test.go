@@ -37,6 +37,7 @@ func TestDoneAtOnceChangesNothing(t *testing.T) {
 		"staggered":    func(p *scenario.Parameters) { p.Stagger = 0.3 },
 		"flips":        func(p *scenario.Parameters) { p.Rho, p.Flip = 0.2, 100 },
 		"hot":          func(p *scenario.Parameters) { p.Rho, p.Hot = 0, 3 },
+		"deaths":       func(p *scenario.Parameters) { p.MTBF, p.Repair = 3_000, 700 },
 		"crowd":        func(p *scenario.Parameters) { p.Crowd, p.CrowdAt = 30, 3000 },
 		"odd triggers": func(p *scenario.Parameters) { p.Trigger, p.RoleStart, p.TLMILMCost = 33.3, 20, 1 },
 		"no delay":     func(p *scenario.Parameters) { p.Network, p.OutputCost = 0, 0 },

@@ -26,10 +26,11 @@ type steered struct {
 	settings reconfig.Settings // from then on
 	err      error
 
-	due   [][]int32         // by leaf: the ILMs that are to poll it in this sweep
-	slots map[flight]asking // polls that are out
-	load  uint32            // the metrics of a host's load
-	speed uint32            // and speed
+	due   [][]int32           // by leaf: the ILMs that are to poll it in this sweep
+	slots map[flight]asking   // polls that are out
+	mute  []reconfig.ActionID // asked of who is dead
+	load  uint32              // the metrics of a host's load
+	speed uint32              // and speed
 }
 
 // flight is a poll that is out.
@@ -168,6 +169,7 @@ func (s *steered) tick(now reconfig.Instant) {
 // probe lets the engine look at the ILMs. It is a moment early, so that at a
 // trigger the round that follows has just been told.
 func (s *steered) probe() {
+	s.timeOut()
 	s.tick(s.w.instant(s.w.now) - 1)
 	s.tryAll()
 }
@@ -175,7 +177,7 @@ func (s *steered) probe() {
 // round runs the engine's round, with the temperatures of this moment.
 func (s *steered) round() {
 	for i := range s.windows {
-		if s.w.roles[i].active {
+		if s.w.roles[i].active && !s.w.dead(i) {
 			s.windows[i]++
 		}
 	}
@@ -220,10 +222,19 @@ func (s *steered) carryOut(at reconfig.At, a reconfig.Action) reconfig.Event {
 			s.w.rec.transformed(s.w.now, a.Entry.Kind, 0) // nodes count when they have moved
 		}
 	case reconfig.Control:
+		if s.deaf(a.Child, a.ID) {
+			return nil
+		}
 		return s.control(at, a)
 	case reconfig.Probe:
+		if s.deaf(a.Child, a.ID) {
+			return nil
+		}
 		return reconfig.ChildReported{At: at, Action: a.ID, Child: a.Child, Report: s.report(at.Now, a)}
 	case reconfig.ReadLog:
+		if s.deaf(a.Child, a.ID) {
+			return nil
+		}
 		log := s.list(a.Child).Log()
 		return reconfig.LogRead{At: at, Action: a.ID, Child: a.Child, Incarnation: log.Head().Incarnation, Records: log.Read(at.Now, a.From, readAtOnce)}
 	}
@@ -351,6 +362,9 @@ func (s *steered) sweep() {
 // that are to try whether a node that was staged can be reached are made at
 // once.
 func (s *steered) takeDue(ilm int32) {
+	if ilm != byTLM && s.w.dead(int(ilm)) {
+		return
+	}
 	now, list := s.w.instant(s.w.now), s.listOf(ilm)
 	skipped := list.SkippedPolls
 	for _, p := range list.Due(now) {
@@ -415,7 +429,11 @@ func (s *steered) poll(leaf int32) {
 // ask polls a leaf, which says how many computing jobs it has.
 func (s *steered) ask(ilm, leaf int32) {
 	f := flight{ilm, leaf}
-	a := s.slots[f]
+	a, out := s.slots[f]
+	if !out && s.w.deaths.lost != nil { // who was to ask has died since
+		return
+	}
+	s.w.covered(leaf)
 	a.load = s.w.busyness(leaf)
 	s.slots[f] = a
 	if ilm != byTLM {

@@ -17,7 +17,11 @@ type station struct {
 	working []task   // by worker
 	free    []uint16 // workers without a task
 	outFree float64  // when the output queue will have sent all that is in it
+	down    bool     // has died
 }
+
+// busy reports whether a worker has a task.
+func (s *station) busy(worker int) bool { return !slices.Contains(s.free, uint16(worker)) }
 
 // task is a manager's job: to work off a report, or to take part in a
 // reconfiguration (leaf is noLeaf).
@@ -104,6 +108,10 @@ func (w *world) arriveAtILM(a answer) {
 		l := &w.leaves[a.leaf]
 		r.role, r.station = l.askedBy, l.askedAt
 	}
+	if w.unwanted(&r) {
+		w.spill(r)
+		return
+	}
 	if w.pull {
 		w.pool.push(task{r, w.reportCost(a.leaf)})
 		w.offer()
@@ -129,17 +137,17 @@ func (w *world) arriveAbove(r report) {
 
 // charge gives a station work other than a report.
 func (w *world) charge(at int32, demand float64) {
-	if demand == 0 {
+	s := &w.stations[at]
+	if demand == 0 || s.down {
 		return
 	}
-	s := &w.stations[at]
 	s.waiting.push(task{report{w.now, noLeaf, -1, at}, demand})
 	w.serve(s, noLane)
 }
 
 // serve puts waiting tasks into the CPU as far as there are workers.
 func (w *world) serve(s *station, class int) {
-	for len(s.free) > 0 {
+	for len(s.free) > 0 && !s.down {
 		t, ok := w.next(s)
 		if !ok {
 			return
@@ -169,7 +177,7 @@ func (w *world) next(s *station) (t task, ok bool) {
 func (w *world) offer() {
 	for range w.roles {
 		w.turn = (w.turn + 1) % len(w.roles)
-		if s := &w.stations[w.roles[w.turn].station]; len(s.free) > 0 {
+		if s := &w.stations[w.roles[w.turn].station]; len(s.free) > 0 && !s.down {
 			w.serve(s, classReport)
 			return
 		}
@@ -233,7 +241,7 @@ func (w *world) oldest(ilm int) (at float64, ok bool) {
 	}
 	s := &w.stations[w.roles[ilm].station]
 	for worker := range s.working {
-		if !slices.Contains(s.free, uint16(worker)) {
+		if s.busy(worker) {
 			see(&s.working[worker].report)
 		}
 	}

@@ -28,22 +28,29 @@ type Policy struct {
 	daemons string
 	// roam: every leaf may become an ILM, where moves are staged.
 	roam bool
+	// detect is when the death of an ILM that dies now is known to those who
+	// have failover do something about it; nil: never. Revived is what they do
+	// when one comes back; nil: it goes on as it is. Where moves are staged the
+	// daemons see to it themselves.
+	detect   func(*world) float64
+	failover func(w *world, dead int)
+	revived  func(*world)
 }
 
 // Policies lists what can be simulated.
 func Policies() []Policy {
 	return []Policy{
 		{Name: "static", About: "nothing ever moves", start: stateless(nothing)},
-		{Name: "paper", About: "the rule of document 001, as the daemons run it", start: paper, daemons: "paper"},
+		{Name: "paper", About: "the rule of document 001, as the daemons run it", start: paper, daemons: "paper", detect: probed, failover: toSpareOrAll},
 		{Name: "balance", About: "the daemons' default, by their engine and staged moves", daemons: "balance", roam: true},
-		{Name: "relocate", About: "an ILM goes where factor times less is going on, told by reports and one probe", start: relocate},
+		{Name: "relocate", About: "an ILM goes where factor times less is going on, told by reports and one probe", start: relocate, detect: probed, failover: toLightest},
 		{Name: "static-hash", About: "leaves placed by a hash", start: stateless(nothing), place: hashed},
-		{Name: "bounded-hash", About: "consistent hashing, none above 1.1 times the mean", start: stateless(nothing), place: boundedHashed},
-		{Name: "gnmic", About: "counts of leaves kept within one of each other", start: stateless(leastTargets)},
-		{Name: "zabbix", About: "counts evened out when long far off the mean, as in a proxy group", start: proxyGroup},
+		{Name: "bounded-hash", About: "consistent hashing, none above 1.1 times the mean", start: stateless(nothing), place: boundedHashed, detect: probed, failover: rehashWithout, revived: rehash},
+		{Name: "gnmic", About: "counts of leaves kept within one of each other", start: stateless(leastTargets), detect: sessionLost, failover: toFewest},
+		{Name: "zabbix", About: "counts evened out when long far off the mean, as in a proxy group", start: proxyGroup, detect: failoverDelay, failover: toFewest},
 		{Name: "pull", About: "one queue of reports for all ILMs, as LibreNMS' pollers have of devices", start: stateless(nothing), pull: true},
-		{Name: "oracle-balance", About: "bound: leaves shared out by the load of this moment, hosts as they are, for free", start: stateless(shareOut), free: true},
-		{Name: "oracle-relocate", About: "bound: ILMs on the idlest hosts of this moment, leaves shared out, for free", start: stateless(bestHosts), free: true},
+		{Name: "oracle-balance", About: "bound: leaves shared out by the load of this moment, hosts as they are, for free", start: stateless(shareOut), free: true, detect: probed, failover: toFewest},
+		{Name: "oracle-relocate", About: "bound: ILMs on the idlest hosts of this moment, leaves shared out, for free", start: stateless(bestHosts), free: true, detect: probed, failover: toLightest},
 	}
 }
 
@@ -107,10 +114,10 @@ func (w *world) hostOf(ilm int) int32 { return w.stations[w.roles[ilm].station].
 // asTheyAre leaves an order as it is.
 func asTheyAre(int, int) int { return 0 }
 
-// activeBy lists the active ILMs in an order.
+// activeBy lists the active ILMs that live in an order.
 func (w *world) activeBy(order func(a, b int) int) (list []int) {
 	for i := range w.roles {
-		if w.roles[i].active {
+		if w.roles[i].active && !w.dead(i) {
 			list = append(list, i)
 		}
 	}

@@ -28,6 +28,9 @@ type recorder struct {
 	did      map[reconfig.Kind]int
 	active   mean // ILMs, at triggers
 
+	uncovered     mean    // time from its ILM's death until a leaf is asked again
+	uncoveredMost float64 // and the longest
+
 	// By ILM and interval: the temperature; not a number if the ILM was not
 	// active or no report left it or should have.
 	temperatures [][]float32
@@ -58,6 +61,14 @@ func (rec *recorder) atTLM(now, entered float64) {
 func (rec *recorder) atUpper(now, entered float64) {
 	if now >= rec.from {
 		rec.upper.add(now - entered)
+	}
+}
+
+// wasUncovered notes a leaf that nobody asked between two times.
+func (rec *recorder) wasUncovered(from, until float64) {
+	if from >= rec.from {
+		rec.uncovered.add(until - from)
+		rec.uncoveredMost = max(rec.uncoveredMost, until-from)
 	}
 }
 

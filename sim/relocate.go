@@ -73,7 +73,7 @@ func (r *relocation) act() {
 		}
 		to := p.to
 		p.to, r.nodes[to].chosen = noHost, false
-		if intensity(r.nodes[to].ncs, r.knownSpeed(to)) < r.intensityOf(ilm) && r.afford(len(r.roles[ilm].nodes)) {
+		if !r.dead(ilm) && !r.downAt(to) && intensity(r.nodes[to].ncs, r.knownSpeed(to)) < r.intensityOf(ilm) && r.afford(len(r.roles[ilm].nodes)) {
 			r.relocate(ilm, to)
 		}
 	}

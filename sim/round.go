@@ -80,6 +80,18 @@ func (w *world) settleAccounts(r *role) {
 	if r.active {
 		w.charge(w.nodes[w.tlm()].station, w.TLMILMCost)
 	}
+	w.chargeRound(r)
+}
+
+// chargeAll charges all ILMs for what happened between two rounds.
+func (w *world) chargeAll() {
+	for i := range w.roles {
+		w.chargeRound(&w.roles[i])
+		w.roles[i].round = roundOf{}
+	}
+}
+
+func (w *world) chargeRound(r *role) {
 	if !r.round.touched || w.free {
 		return
 	}

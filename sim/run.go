@@ -30,7 +30,9 @@ type Run struct {
 	TLMLatency   float64
 	UpperLatency float64                   // not a number without an upper level
 	PerHour      map[reconfig.Kind]float64 // transformations
-	OwnHot       float64                   // share of intervals above HotFactor x G
+	Uncovered    float64                   // leaves, after an ILM's death; not a number without any
+	UncoveredMax float64
+	OwnHot       float64 // share of intervals above HotFactor x G
 	Events       uint64
 	Seconds      float64 // that it took
 	record       recorder
@@ -78,6 +80,7 @@ func (w *world) result() *Run {
 		MovesPerHour: float64(rec.moved) / hours, ILMs: rec.active.of(), Skipped: float64(rec.skipped),
 		NCSSlowdown: rec.slowdown.of(), TLMLatency: rec.tlm.of(), UpperLatency: rec.upper.of(), PerHour: make(map[reconfig.Kind]float64),
 	}
+	r.Uncovered, r.UncoveredMax = w.uncovered()
 	for kind, n := range rec.did {
 		r.PerHour[kind] = float64(n) / hours
 	}

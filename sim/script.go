@@ -119,7 +119,7 @@ func (w *world) play(k key) {
 
 // mayManage reports whether a node may become an ILM.
 func (w *world) mayManage(node int32) bool {
-	return w.script == nil || int(node) >= w.Leaves || w.script.Candidates[node]
+	return !w.downAt(node) && (w.script == nil || int(node) >= w.Leaves || w.script.Candidates[node])
 }
 
 // reportCost is what a node's report costs its ILM.

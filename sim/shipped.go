@@ -19,6 +19,9 @@ func paper(p *scenario.Parameters) func(*world) {
 	return func(w *world) {
 		view.Children, view.Idle = view.Children[:0], view.Idle[:0]
 		for i := range w.roles {
+			if w.dead(i) {
+				continue
+			}
 			r, id := &w.roles[i], nodeID(w.hostOf(i))
 			ilms[id] = i
 			if !r.active {

@@ -36,6 +36,8 @@ func Measures() []Measure {
 		{"ncs_slowdown", "x", "computing jobs' time in the CPU to their demand", func(r *Run, _ float64) float64 { return r.NCSSlowdown }},
 		{"upper_latency", "stu", "mean time of a report at an ILM of the upper level", func(r *Run, _ float64) float64 { return r.UpperLatency }},
 		{"tlm_latency", "stu", "mean time of a report at the TLM", func(r *Run, _ float64) float64 { return r.TLMLatency }},
+		{"uncovered", "stu", "from an ILM's death until a node of its is polled by another, or by it again", func(r *Run, _ float64) float64 { return r.Uncovered }},
+		{"uncovered_max", "stu", "the longest of these", func(r *Run, _ float64) float64 { return r.UncoveredMax }},
 		{"events_per_second", "", "simulated by one core", func(r *Run, _ float64) float64 { return float64(r.Events) / r.Seconds }},
 	}
 }

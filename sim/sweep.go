@@ -21,6 +21,9 @@ func BaselineOf(p scenario.Parameters) scenario.Parameters {
 	p.Ahead, p.DeadBand, p.Budget = d.Ahead, d.DeadBand, d.Budget
 	p.Weighted, p.Weights = d.Weighted, d.Weights
 	p.Enact, p.Probe, p.Churn = d.Enact, d.Probe, d.Churn
+	if p.MTBF == 0 {
+		p.Repair = d.Repair
+	}
 	p.ReconfigCost, p.ReconfigNodeCost, p.RoleStart = d.ReconfigCost, d.ReconfigNodeCost, d.RoleStart
 	return p
 }

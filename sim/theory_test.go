@@ -228,7 +228,7 @@ func TestStreamsDiffer(t *testing.T) {
 	seen := make(map[uint64]string)
 	for seed := range 4 {
 		for node := range int32(50) {
-			for _, p := range []purpose{forGaps, forDemands, forAgent, forSpeed, forPolicy} {
+			for _, p := range []purpose{forGaps, forDemands, forAgent, forSpeed, forPolicy, forDeaths} {
 				s := stream(seed, node, p)
 				x := rand.New(&s).Uint64()
 				at := fmt.Sprint(seed, node, p)

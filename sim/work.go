@@ -133,6 +133,10 @@ func (w *world) ask(node int32) {
 		w.rec.skip(w.now, 1)
 		return
 	}
+	if !w.pull && w.dead(int(l.role)) {
+		return
+	}
+	w.covered(node)
 	l.out = true
 	w.busyness(node)
 	l.askedBy, l.askedAt = l.role, w.roles[l.role].station

@@ -25,6 +25,7 @@ const (
 	kindPoll
 	kindArrival // a report has crossed the network
 	kindProbe   // the TLM looks at its ILMs
+	kindDeath   // an ILM dies, is found dead, or comes back
 )
 
 // Slots of the event heap. Everything that recurs or is delayed by a constant
@@ -40,6 +41,7 @@ const (
 	slotProbe
 	slotScript
 	slotExtra
+	slotDeath
 	slotAnswers
 	slotGlances = slotAnswers + laneDepth
 	slotNodes   = slotGlances + laneCount
@@ -154,6 +156,11 @@ type world struct {
 	dice     rand.PCG   // the policy's
 	rec      recorder
 
+	deaths   mortality
+	detect   func(*world) float64 // when the death of an ILM that dies now is known; nil: never
+	failover func(w *world, dead int)
+	revived  func(*world) // nil: who comes back goes on as it is
+
 	unit   time.Duration // of the run's times, on a clock
 	script *Script       // of what machines do besides; nil: computing jobs come by a law
 	step   int           // its next
@@ -216,7 +223,7 @@ func (w *world) isUpper(node int32) bool {
 // newWorld sets up a run. The parameters must be valid.
 func newWorld(p *scenario.Parameters, policy Policy, script *Script) *world {
 	hosts := p.Leaves + p.ILMs + p.Upper
-	w := &world{Parameters: *p, free: policy.free, pull: policy.pull, depth: laneDepth, direct: true, dice: stream(p.Seed, 0, forPolicy), script: script, unit: script.unit()}
+	w := &world{Parameters: *p, free: policy.free, pull: policy.pull, detect: policy.detect, failover: policy.failover, revived: policy.revived, depth: laneDepth, direct: true, dice: stream(p.Seed, 0, forPolicy), script: script, unit: script.unit()}
 	w.nodes = make([]machine, hosts+1)
 	w.heap = heap.New[float64](slotNodes + 2*len(w.nodes))
 	// Most CPUs never hold more jobs than these: one piece of memory for all.
@@ -243,7 +250,9 @@ func newWorld(p *scenario.Parameters, policy Policy, script *Script) *world {
 	w.startExtra(hosts)
 	w.startAgents()
 	w.startManagers(policy.place)
+	w.startDeaths()
 	if policy.start == nil || p.Enact == "staged" {
+		w.detect, w.revived = nil, nil // the engine sees to it
 		w.steer(policy.daemons, policy.roam)
 	} else {
 		w.policy = policy.start(p)
@@ -310,6 +319,9 @@ func (w *world) run(ctx context.Context) error {
 			w.rearm(slot, lane.first())
 		case slot == slotExtra:
 			w.extra(k)
+			w.foresee()
+		case slot == slotDeath:
+			w.mortal(k)
 			w.foresee()
 		case slot == slotPolls:
 			w.poll(k)

@@ -19,7 +19,7 @@ func TestShippedScenarios(t *testing.T) {
 	}
 	changes := map[string][]string{"ncs-h.yaml": nil, "ncs-p.yaml": {"rho"}, "bursty.yaml": {"mean", "report_cost", "shape"},
 		"million.yaml":     {"end", "ilms", "leaves", "policy", "stagger", "tlm_cost", "upper", "upper_cost", "warmup"},
-		"budget-3000.yaml": {"budget"}, "crowd.yaml": {"crowd", "crowd_at"}, "fan-in-512.yaml": {"leaves"}, "fan-in-8.yaml": {"leaves"},
+		"budget-3000.yaml": {"budget"}, "crowd.yaml": {"crowd", "crowd_at"}, "deaths.yaml": {"mtbf"}, "fan-in-512.yaml": {"leaves"}, "fan-in-8.yaml": {"leaves"},
 		"flip-late.yaml": {"flip", "flip_phase", "rho"}, "flip.yaml": {"flip", "rho"}, "four-workers.yaml": {"w"}, "hot.yaml": {"hot", "rho"},
 		"rho-08.yaml": {"rho"}, "role-start.yaml": {"role_start"}, "speeds-unknown.yaml": {"speed_known", "speed_sigma"},
 		"speeds.yaml": {"speed_sigma"}, "staggered.yaml": {"stagger"}}

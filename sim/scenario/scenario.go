@@ -113,6 +113,10 @@ type Parameters struct {
 	ReconfigCost     float64 `json:"reconfig_cost" yaml:"reconfig_cost"`
 	ReconfigNodeCost float64 `json:"reconfig_node_cost" yaml:"reconfig_node_cost"`
 	RoleStart        float64 `json:"role_start" yaml:"role_start"`
+	// MTBF is how long an ILM manages in the mean until it dies; 0: for ever.
+	// Repair later it is back.
+	MTBF   float64 `json:"mtbf,omitempty" yaml:"mtbf"`
+	Repair float64 `json:"repair" yaml:"repair"`
 }
 
 // Default is profile NCS-H: 1,024 leaves, 8 ILMs, half of every CPU taken by
@@ -129,6 +133,7 @@ func Default() *Parameters {
 		B: 1, Weights: []float64{0.57, 0.28, 0.15},
 		Enact: "atomic", Probe: 5, Churn: 1,
 		Factor: 3, ReconfigCost: 0.2, ReconfigNodeCost: 0.005,
+		Repair: 3000,
 	}
 }
 
@@ -223,6 +228,8 @@ func (p *Parameters) Faults() (fs []Fault) {
 	whole("ahead", p.Ahead, 0, 1000)
 	number("dead_band", p.DeadBand, 0, 1000)
 	number("budget", p.Budget, 0, most)
+	number("mtbf", p.MTBF, 0, most)
+	number("repair", p.Repair, 1, most)
 	return fs
 }
 
