@@ -231,7 +231,7 @@ func (d *disk) LoadList() (reconfig.ListState, error) {
 func (d *disk) ApplyList(ch *reconfig.ListChange) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.list.Active, d.list.Settings, d.list.Fence, d.list.FenceSum = ch.Active, ch.Settings, ch.Fence, ch.FenceSum
+	d.list.Active, d.list.Settings, d.list.Fence, d.list.FenceSum, d.list.Term = ch.Active, ch.Settings, ch.Fence, ch.FenceSum, ch.Term
 	for _, r := range ch.Rows {
 		d.list.Rows[r.Row.Node] = r
 	}

@@ -360,7 +360,7 @@ func (c *Conductor) take(event reconfig.Event) error {
 			if err := c.persist(a.Txn); err != nil {
 				return err
 			}
-		case reconfig.Relay, reconfig.Announce:
+		case reconfig.Relay, reconfig.Announce, reconfig.Outgrown:
 			if c.up != nil {
 				c.up.Take(c.cfg.Clock.Now(), a)
 			}

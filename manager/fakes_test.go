@@ -38,7 +38,7 @@ func (s *listStore) ApplyList(ch *reconfig.ListChange) error {
 	}
 	s.writes++
 	s.state.Active, s.state.Settings = ch.Active, ch.Settings
-	s.state.Fence, s.state.FenceSum = ch.Fence, ch.FenceSum
+	s.state.Fence, s.state.FenceSum, s.state.Term = ch.Fence, ch.FenceSum, ch.Term
 	if s.state.Rows == nil {
 		s.state.Rows = make(map[mib.NodeID]reconfig.ListRow)
 		s.state.Tombs = make(map[mib.NodeID]mib.Epoch)

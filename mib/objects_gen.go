@@ -503,7 +503,7 @@ var objects = []Object{
 	{Name: "simoneReportEntry", OID: SimoneReportEntry, Shape: ShapeEntry, Index: []string{"simoneReportSequence"}},
 	{Name: "simoneReportSequence", OID: SimoneReportSequence, Shape: ShapeColumn, Access: NotAccessible, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32, Ranges: []Range{{1, 4294967295}}}},
 	{Name: "simoneReportRecord", OID: SimoneReportRecord, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "OCTET STRING", Type: TypeOctetString, Ranges: []Range{{0, 65000}}}},
-	{Name: "simoneReportKind", OID: SimoneReportKind, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneReportKind", Type: TypeInteger, Enum: []Enumeration{{"sample", 1}, {"added", 2}, {"removed", 3}, {"failing", 4}, {"back", 5}}}},
+	{Name: "simoneReportKind", OID: SimoneReportKind, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneReportKind", Type: TypeInteger, Enum: []Enumeration{{"sample", 1}, {"added", 2}, {"removed", 3}, {"failing", 4}, {"back", 5}, {"ilm", 6}, {"leaf", 7}, {"newer", 8}}}},
 	{Name: "simoneReportNodeId", OID: SimoneReportNodeId, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "SimoneNodeId", Type: TypeGauge32}},
 	{Name: "simoneReportSlot", OID: SimoneReportSlot, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "Unsigned32", Type: TypeGauge32}},
 	{Name: "simoneReportAge", OID: SimoneReportAge, Shape: ShapeColumn, Access: AccessReadOnly, Syntax: Syntax{Name: "Gauge32", Type: TypeGauge32}, Units: "milliseconds"},

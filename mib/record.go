@@ -21,6 +21,7 @@ const (
 	RecordBack    RecordKind = 5 // a failing node answers again
 	RecordILM     RecordKind = 6 // a node has become an ILM below this one
 	RecordLeaf    RecordKind = 7 // it is a leaf again
+	RecordNewer   RecordKind = 8 // a row below is at a newer epoch than this manager was granted the node at; Payload is that epoch
 )
 
 // Record is one entry of an ILM's report log (simoneReportTable).

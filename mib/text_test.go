@@ -160,7 +160,7 @@ func TestEnumerationsAgreeWithTheText(t *testing.T) {
 		}
 	}
 	report, _ := ObjectByOID(SimoneReportKind)
-	for name, n := range map[string]RecordKind{"sample": RecordSample, "added": RecordAdded, "removed": RecordRemoved, "failing": RecordFailing, "back": RecordBack} {
+	for name, n := range map[string]RecordKind{"sample": RecordSample, "added": RecordAdded, "removed": RecordRemoved, "failing": RecordFailing, "back": RecordBack, "ilm": RecordILM, "leaf": RecordLeaf, "newer": RecordNewer} {
 		if got, _ := report.Syntax.Label(int32(n)); got != name {
 			t.Errorf("RecordKind %d is %q in the text, not %s", n, got, name)
 		}

@@ -115,6 +115,14 @@ type Announce struct {
 	Under  mib.NodeID // the manager right above it, if that is not this one
 }
 
+// Outgrown tells the manager above of a row below that is at a newer epoch than
+// it has granted the node at.
+type Outgrown struct {
+	Node  mib.NodeID
+	Epoch mib.Epoch
+}
+
+func (Outgrown) action() {}
 func (Relay) action()    {}
 func (Announce) action() {}
 func (Persist) action()  {}

@@ -20,17 +20,18 @@ type child struct {
 	digest   mib.Digest           // of rows
 	strays   map[mib.NodeID]stray // rows of nodes that nobody knows any more
 
-	seq      uint32      // of the last control SET in this term
-	sent     mib.Fence   // of the last control SET
-	acked    mib.Fence   // of the last one that was answered
-	set      *Control    // outstanding
-	settings IlmSettings // as last told, in this life of the engine
-	claimed  bool        // its fence is ours and no older SET can arrive
-	seen     bool        // its list was read whole in this term
-	fresh    bool        // promoted in this life, and not read since
-	full     bool        // its list must be read whole before anything is concluded from it
-	single   int         // so many rows are to be sent one at a time, to find the one that is refused
-	retryAt  Instant     // no control SET before
+	seq      uint32                   // of the last control SET in this term
+	sent     mib.Fence                // of the last control SET
+	acked    mib.Fence                // of the last one that was answered
+	set      *Control                 // outstanding
+	settings IlmSettings              // as last told, in this life of the engine
+	given    map[mib.NodeID]mib.Epoch // at which epochs rows were staged in this term
+	claimed  bool                     // its fence is ours and no older SET can arrive
+	seen     bool                     // its list was read whole in this term
+	fresh    bool                     // promoted in this life, and not read since
+	full     bool                     // its list must be read whole before anything is concluded from it
+	single   int                      // so many rows are to be sent one at a time, to find the one that is refused
+	retryAt  Instant                  // no control SET before
 
 	probe     ActionID // outstanding
 	probeSeq  uint32   // seq when the probe was sent
@@ -83,6 +84,7 @@ func (c *child) newTerm() {
 	c.probe, c.reading, c.probeAt, c.retryAt = 0, 0, 0, 0
 	c.settings = IlmSettings{} // who wrote its fence may have written these
 	clear(c.marks)
+	clear(c.given)
 }
 
 func (e *Engine) addChild(id mib.NodeID) *child {
@@ -91,7 +93,7 @@ func (e *Engine) addChild(id mib.NodeID) *child {
 	}
 	c := &child{
 		id: id, self: id == e.state.Meta.Self, full: true,
-		rows: make(map[mib.NodeID]*seenRow), open: make(map[mib.NodeID]struct{}), strays: make(map[mib.NodeID]stray), marks: make(map[mib.NodeID]Cursor),
+		rows: make(map[mib.NodeID]*seenRow), open: make(map[mib.NodeID]struct{}), strays: make(map[mib.NodeID]stray), given: make(map[mib.NodeID]mib.Epoch), marks: make(map[mib.NodeID]Cursor),
 	}
 	e.children[id] = c
 	i, _ := e.placeInLine(id)

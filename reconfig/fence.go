@@ -26,8 +26,17 @@ func (e *Engine) send(c *child, set ControlSet) {
 	c.sent = set.Fence
 	ctl := Control{ID: e.action(), Child: c.id, ControlSet: set}
 	c.set = &ctl
-	if set.Verb == Claim {
+	switch set.Verb {
+	case Claim:
 		e.counters.Claims++
+	case Stage:
+		for i := range set.Apply.Stage {
+			c.given[set.Apply.Stage[i].Node] = set.Apply.Stage[i].Epoch
+		}
+	case Release:
+		for _, t := range set.Apply.Destroy {
+			delete(c.given, t.Node)
+		}
 	}
 	e.do(ctl)
 }
@@ -54,6 +63,7 @@ func (e *Engine) outrank(c *child, f mib.Fence) {
 	level := e.state.Meta.Level
 	c.settings = IlmSettings{}                                                                 // whoever wrote that may have told it others
 	if own := e.state.Nodes[c.id]; e.foreignGrant(&own, f.Own) && e.keeps(GuardLostChildren) { // it is somebody else's by now
+		e.outgrown(&own, f.Own)
 		if !c.lost {
 			c.lost, c.claimed, c.set = true, false, nil
 			e.alert("node %d obeys a newer manager (%v): it is not this one's any more", c.id, f)

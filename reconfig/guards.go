@@ -52,6 +52,11 @@ const (
 	GuardHeirs
 	GuardLostChildren
 	GuardTakeBack
+	GuardKeptTerm
+	GuardRegrant
+	GuardOwnLevel
+	GuardOutgrown
+	GuardOwnRow
 	GuardTrial // not a rule that is needed: without it moves wait for two slots
 )
 
@@ -59,7 +64,7 @@ var guardNames = []string{
 	"Claim", "ReadFence", "ReadAll", "TermRaise", "TermJump", "AnyTerm", "TermEpoch", "FreshEp", "AdoptMove", "TombRaise",
 	"CondStore", "Atomic", "WatermarkSlot", "WatermarkLog", "Hold", "Sampled", "FailFast", "DeadMove", "DropTell", "BanYields",
 	"Below", "IntentUp", "Audit", "Cleanup", "BootId", "StoreFirst", "OneTxn", "Filled", "CurBatch", "ChildFence", "Suspicion",
-	"DemoteLast", "Grant", "Relay", "Vouching", "Adoption", "Heirs", "LostChildren", "TakeBack", "Trial",
+	"DemoteLast", "Grant", "Relay", "Vouching", "Adoption", "Heirs", "LostChildren", "TakeBack", "KeptTerm", "Regrant", "OwnLevel", "Outgrown", "OwnRow", "Trial",
 }
 
 // Has reports whether all of some rules are in the set.

@@ -50,6 +50,10 @@ func (e *Engine) joined(ev NodeJoined) {
 	n.unban(e.state.Meta.Self) // it has just been heard here
 	if ev.Active && !n.Wanted && n.ID != e.state.Meta.Self && !e.mayBeBelow(n) {
 		n.Wanted = true
+		if n.Intent.Target != 0 && n.Intent.Target != e.state.Meta.Self && e.keeps(GuardOwnRow) {
+			e.letGo(n)
+			n.Intent = Intent{}
+		}
 		e.record(Entry{Kind: KindAdopt, Node: n.ID, Seen: "calls itself an ILM, which the store does not know"})
 	}
 	if !known {

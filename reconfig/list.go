@@ -18,8 +18,12 @@ type ListState struct {
 	Settings IlmSettings
 	Fence    mib.Fence
 	FenceSum uint64 // what the SET at Fence said
-	Rows     map[mib.NodeID]ListRow
-	Tombs    map[mib.NodeID]mib.Epoch
+	// Term is the last one in which this manager's own engine took up the list
+	// (Middle). It is kept here so that no term is used twice if what the engine
+	// keeps is lost.
+	Term  uint32
+	Rows  map[mib.NodeID]ListRow
+	Tombs map[mib.NodeID]mib.Epoch
 }
 
 // ListRow is the durable part of one row.
@@ -38,6 +42,7 @@ type ListChange struct {
 	Settings IlmSettings
 	Fence    mib.Fence
 	FenceSum uint64
+	Term     uint32
 	Rows     []ListRow       // put
 	Removed  []mib.NodeID    // delete
 	Tombs    []mib.Tombstone // put
@@ -166,9 +171,9 @@ func (l *List) Plan(now Instant, set ControlSet) (*ListChange, *Refusal) {
 		return nil, nil
 	}
 	ch := &ListChange{
-		Active: l.state.Active, Settings: l.state.Settings, Fence: set.Fence, FenceSum: sum,
+		Active: l.state.Active, Settings: l.state.Settings, Fence: set.Fence, FenceSum: sum, Term: l.state.Term,
 		undo: &ListChange{
-			Active: l.state.Active, Settings: l.state.Settings, Fence: l.state.Fence, FenceSum: l.state.FenceSum,
+			Active: l.state.Active, Settings: l.state.Settings, Fence: l.state.Fence, FenceSum: l.state.FenceSum, Term: l.state.Term,
 		},
 	}
 	switch set.Verb {
@@ -220,11 +225,11 @@ func (l *List) planRows(now Instant, a mib.Apply, ch *ListChange) *Refusal {
 		}
 		if have {
 			ch.undo.Rows = append(ch.undo.Rows, old.ListRow)
-			zero := old.Zero
-			if r.Slot > old.present(now)+1 { // the parent knows of slots that this list, its clock set back, does not
+			zero, present := old.Zero, old.present(now)
+			if r.Slot > present+1 { // the parent knows of slots that this list, its clock set back, does not
 				zero = now.Add(r.Due - time.Duration(r.Slot)*r.Interval)
 			} else if r.Interval != old.Row.Interval { // keep the numbering, change the pace
-				zero = due(old.Zero, old.Row.Interval, old.next).Add(-time.Duration(old.next) * r.Interval)
+				zero = due(old.Zero, old.Row.Interval, present).Add(-time.Duration(present) * r.Interval)
 			}
 			ch.Rows = append(ch.Rows, ListRow{Row: r, Zero: zero, Inner: old.Inner, Away: old.Away})
 			continue
@@ -275,7 +280,7 @@ func (l *List) Apply(now Instant, ch *ListChange) {
 		l.edits++
 	}
 	l.state.Active, l.state.Settings = ch.Active, ch.Settings
-	l.state.Fence, l.state.FenceSum = ch.Fence, ch.FenceSum
+	l.state.Fence, l.state.FenceSum, l.state.Term = ch.Fence, ch.FenceSum, max(l.state.Term, ch.Term)
 	for _, r := range ch.Rows {
 		_, have := l.rows[r.Row.Node]
 		l.put(r, now)

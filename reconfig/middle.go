@@ -18,7 +18,7 @@ type Middle struct {
 	engine *Engine
 	edits  uint64
 	synced bool
-	fence  mib.Fence // of the engine's control of its own list, in this life
+	fence  mib.Fence // of the engine's control of its own list
 	sum    uint64
 	marks  []relayMark
 	holes  map[mib.NodeID]bool    // children of which copies are missing after their marks
@@ -28,7 +28,13 @@ type Middle struct {
 
 // NewMiddle joins a list and an engine.
 func NewMiddle(l *List, e *Engine) *Middle {
-	return &Middle{list: l, engine: e, zeros: make(map[mib.NodeID]Instant), holes: make(map[mib.NodeID]bool)}
+	m := &Middle{list: l, engine: e, zeros: make(map[mib.NodeID]Instant), holes: make(map[mib.NodeID]bool)}
+	// The fence of an earlier life, above which the engine has to go. One that
+	// has its store is in a newer term.
+	if t := l.state.Term; t > 0 && l.keeps(GuardKeptTerm) {
+		m.fence = mib.Fence{Term: t, Seq: 1}
+	}
+	return m
 }
 
 // Events gives what the engine has to be told since the last call: nodes that
@@ -78,11 +84,14 @@ func (m *Middle) compare(at At) []Event {
 	return out
 }
 
-// Take does a Relay or an Announce of the engine.
+// Take does a Relay, an Announce or an Outgrown of the engine.
 func (m *Middle) Take(now Instant, a Action) {
 	switch a := a.(type) {
 	case Relay:
 		m.copy(now, a)
+	case Outgrown:
+		m.list.log.add(mib.Record{Kind: mib.RecordNewer, Node: a.Node, Payload: a.Epoch.Append(nil)}, now)
+		m.marks = append(m.marks, relayMark{first: m.list.log.head, seq: m.list.log.head, child: a.Node, announces: true})
 	case Announce:
 		kind := mib.RecordLeaf
 		if a.Active {
@@ -110,7 +119,7 @@ func (m *Middle) Plan(set ControlSet) (*ListChange, *Refusal) {
 		return nil, nil
 	}
 	st := &m.list.state
-	ch := &ListChange{Active: st.Active, Settings: st.Settings, Fence: st.Fence, FenceSum: st.FenceSum}
+	ch := &ListChange{Active: st.Active, Settings: st.Settings, Fence: st.Fence, FenceSum: st.FenceSum, Term: max(st.Term, set.Fence.Term)}
 	for _, r := range set.Apply.Stage {
 		e := m.list.rows[r.Node]
 		if e == nil {

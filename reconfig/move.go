@@ -227,12 +227,13 @@ func (e *Engine) process(n *Node, c *child) bool {
 	}
 	switch {
 	case c.id == n.Owner:
-		return e.processOwner(n, r, ep)
+		return e.processOwner(n, c, r, ep)
 	case c.id == n.Intent.Target:
 		return e.processTarget(n, c, r, ep)
 	case r == nil:
 		return e.processGone(n, c)
 	case e.foreignGrant(n, ep): // not ours any more
+		e.outgrown(n, ep)
 		return false
 	case n.Epoch.Less(ep) && e.strange(ep, e.state.Meta.High): // a row that nobody here has made
 		e.sawEpoch(ep)
@@ -241,6 +242,9 @@ func (e *Engine) process(n *Node, c *child) bool {
 		}
 		if !e.keeps(GuardAdoptMove) {
 			e.takeAsOwner(n, c.id)
+			return true
+		}
+		if e.keepsOwnRow(n, c.id) {
 			return true
 		}
 		e.openIntent(n, c.id, KindAdopt)
@@ -253,9 +257,10 @@ func (e *Engine) process(n *Node, c *child) bool {
 
 // processOwner: the owner's row is to be at the owner's epoch. What is
 // missing is staged by control.
-func (e *Engine) processOwner(n *Node, r *seenRow, ep mib.Epoch) bool {
+func (e *Engine) processOwner(n *Node, c *child, r *seenRow, ep mib.Epoch) bool {
 	switch {
 	case n.Epoch.Less(ep) && e.foreignGrant(n, ep):
+		e.outgrown(n, ep)
 		return false
 	case n.Epoch.Less(ep): // newer than we know: as found
 		e.sawEpoch(ep)
@@ -266,6 +271,9 @@ func (e *Engine) processOwner(n *Node, r *seenRow, ep mib.Epoch) bool {
 		return true
 	case ep == n.Epoch && (e.behind(n, r) || e.otherPace(n, r) || e.mayBeVoid(n)):
 		e.raiseOwner(n) // so that the row is written again
+		return true
+	case ep == n.Epoch && e.ofLevelBelow(ep) && e.keeps(GuardOwnLevel), e.lostRow(n, c, r, n.Epoch):
+		e.raiseOwner(n)
 		return true
 	}
 	return false
@@ -305,6 +313,13 @@ func (e *Engine) processTarget(n *Node, c *child, r *seenRow, ep mib.Epoch) bool
 		n.Intent.Epoch = e.newEpoch(n)
 		e.save(n)
 		return true
+	case e.lostRow(n, c, r, n.Intent.Epoch):
+		n.Intent.Epoch = e.newEpoch(n)
+		e.save(n)
+		return true
+	case e.foreignGrant(n, ep):
+		e.outgrown(n, ep)
+		return false
 	case n.Intent.Epoch.Less(ep):
 		e.sawEpoch(ep)
 		n.Intent.Epoch = e.newEpoch(n)

@@ -39,6 +39,10 @@ func (e *Engine) relay(c *child, ev LogRead) {
 		switch r.Kind {
 		case mib.RecordSample, mib.RecordFailing, mib.RecordBack:
 			fresh = append(fresh, r)
+		case mib.RecordNewer:
+			if e.newerBelow(&r) {
+				fresh = append(fresh, r)
+			}
 		case mib.RecordILM, mib.RecordLeaf:
 			if !e.counts(c, &r) {
 				break

@@ -274,6 +274,7 @@ func (e *Engine) learn(c *child, id mib.NodeID, high mib.Epoch) {
 		e.raiseOwner(n)
 		e.record(Entry{Kind: KindAdopt, Node: id, To: c.id, Seen: fmt.Sprintf("row at epoch %v of a node that the store does not know", ep)})
 	case e.foreignGrant(n, ep):
+		e.outgrown(n, ep)
 	case n.Owner == c.id && n.Epoch.Less(ep):
 		e.sawEpoch(ep)
 		e.raiseOwner(n)
@@ -283,6 +284,9 @@ func (e *Engine) learn(c *child, id mib.NodeID, high mib.Epoch) {
 		e.sawEpoch(ep)
 		if !e.keeps(GuardAdoptMove) {
 			e.takeAsOwner(n, c.id)
+			return
+		}
+		if e.keepsOwnRow(n, c.id) {
 			return
 		}
 		e.openIntent(n, c.id, KindAdopt)

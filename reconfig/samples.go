@@ -26,8 +26,11 @@ func (e *Engine) logRead(ev LogRead) {
 		}
 		cur.Seq = r.Seq
 		e.heard(c, r)
-		if r.Kind == mib.RecordSample {
+		switch r.Kind {
+		case mib.RecordSample:
 			e.accept(c, r)
+		case mib.RecordNewer:
+			e.newerBelow(r)
 		}
 	}
 	if len(ev.Records) == 0 && ev.Incarnation == c.readHead.Incarnation {

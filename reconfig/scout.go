@@ -47,6 +47,10 @@ func (e *Engine) scouted(ev ChildReported) {
 	}
 	*n = n.clone()
 	n.Wanted = true
+	if e.keeps(GuardOwnRow) {
+		e.letGo(n)
+		n.Intent = Intent{}
+	}
 	e.raiseOwner(n) // above all fences of before (restarted)
 	e.formed = true
 	e.addChild(n.ID) // whoever has its own row: what it polls must be known before anything is decided

@@ -186,7 +186,7 @@ func (s *memory) ApplyList(ch *reconfig.ListChange) error {
 	if s.broken != nil {
 		return s.broken
 	}
-	s.state.Active, s.state.Settings, s.state.Fence, s.state.FenceSum = ch.Active, ch.Settings, ch.Fence, ch.FenceSum
+	s.state.Active, s.state.Settings, s.state.Fence, s.state.FenceSum, s.state.Term = ch.Active, ch.Settings, ch.Fence, ch.FenceSum, ch.Term
 	return nil
 }
 

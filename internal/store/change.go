@@ -87,7 +87,7 @@ func (c *Change) Pack() ([]byte, error) {
 		w.put(fieldSample, uint64(s.Node), sealSample(nodeKey(s.Node), s))
 	}
 	if l := c.List; l != nil {
-		w.json(fieldList, 0, keyList, listHead{l.Active, l.Settings, l.Fence, l.FenceSum})
+		w.json(fieldList, 0, keyList, listHeadOf(l))
 		for i := range l.Rows {
 			r := &l.Rows[i]
 			w.json(fieldRow, uint64(r.Row.Node), nodeKey(r.Row.Node), r)
@@ -233,7 +233,7 @@ func (c *Change) take(tag byte, number uint64, record []byte) (err error) {
 	case fieldList:
 		var h listHead
 		err = unsealJSON(keyList, record, &h)
-		c.List = &reconfig.ListChange{Active: h.Active, Settings: h.Settings, Fence: h.Fence, FenceSum: h.FenceSum}
+		c.List = &reconfig.ListChange{Active: h.Active, Settings: h.Settings, Fence: h.Fence, FenceSum: h.FenceSum, Term: h.Term}
 	case fieldRow:
 		var row reconfig.ListRow
 		err = unsealJSON(nodeKey(id), record, &row)

@@ -15,6 +15,11 @@ type listHead struct {
 	Settings reconfig.IlmSettings
 	Fence    mib.Fence
 	FenceSum uint64
+	Term     uint32 `json:",omitzero"`
+}
+
+func listHeadOf(c *reconfig.ListChange) listHead {
+	return listHead{c.Active, c.Settings, c.Fence, c.FenceSum, c.Term}
 }
 
 // LoadList gives the support list's state. A new store has empty maps.
@@ -52,7 +57,7 @@ func (d *DB) readList(tx *bolt.Tx) (reconfig.ListState, error) {
 
 func newListState(h listHead) reconfig.ListState {
 	return reconfig.ListState{
-		Active: h.Active, Settings: h.Settings, Fence: h.Fence, FenceSum: h.FenceSum,
+		Active: h.Active, Settings: h.Settings, Fence: h.Fence, FenceSum: h.FenceSum, Term: h.Term,
 		Rows:  make(map[mib.NodeID]reconfig.ListRow),
 		Tombs: make(map[mib.NodeID]mib.Epoch),
 	}
@@ -67,8 +72,7 @@ func (d *DB) ApplyList(change *reconfig.ListChange) error {
 	}
 	return d.guard("apply list", func() error {
 		return d.bolt.Update(func(tx *bolt.Tx) error {
-			head := listHead{change.Active, change.Settings, change.Fence, change.FenceSum}
-			if err := putJSON(tx, bucketMeta, keyList, head); err != nil {
+			if err := putJSON(tx, bucketMeta, keyList, listHeadOf(change)); err != nil {
 				return err
 			}
 			for i := range change.Rows {

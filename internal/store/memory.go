@@ -190,7 +190,7 @@ func (m *Memory) ApplyList(change *reconfig.ListChange) error {
 		}
 	}
 	return m.write(func() {
-		m.list = listHead{change.Active, change.Settings, change.Fence, change.FenceSum}
+		m.list = listHeadOf(change)
 		maps.Copy(m.records[string(bucketRows)], rows)
 		for _, id := range change.Removed {
 			delete(m.records[string(bucketRows)], id)

@@ -174,5 +174,5 @@ func (m *Memory) Part(p Part) (c Change, err error) {
 
 // headChange is the list's head alone. m.mu is held.
 func (m *Memory) headChange() *reconfig.ListChange {
-	return &reconfig.ListChange{Active: m.list.Active, Settings: m.list.Settings, Fence: m.list.Fence, FenceSum: m.list.FenceSum}
+	return &reconfig.ListChange{Active: m.list.Active, Settings: m.list.Settings, Fence: m.list.Fence, FenceSum: m.list.FenceSum, Term: m.list.Term}
 }

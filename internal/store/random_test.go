@@ -65,7 +65,7 @@ func TestRandomTransactions(t *testing.T) {
 			"list": func(t *rapid.T) {
 				ch := storetest.Change(t, id)
 				each(func(k storetest.Store) error { return k.ApplyList(ch) })
-				list.Active, list.Settings, list.Fence, list.FenceSum = ch.Active, ch.Settings, ch.Fence, ch.FenceSum
+				list.Active, list.Settings, list.Fence, list.FenceSum, list.Term = ch.Active, ch.Settings, ch.Fence, ch.FenceSum, ch.Term
 				for _, r := range ch.Rows {
 					list.Rows[r.Row.Node] = r
 				}

@@ -227,7 +227,7 @@ func (d *Deep) carryOut(m *DeepNode, a reconfig.Action) {
 		d.trace("%d records %+v", m.ID, a.Entry)
 	case reconfig.Alert:
 		d.trace("%d alerts %s", m.ID, a.Text)
-	case reconfig.Relay, reconfig.Announce:
+	case reconfig.Relay, reconfig.Announce, reconfig.Outgrown:
 		m.Middle.Take(d.Now, a)
 	case reconfig.Control:
 		d.trace("%d: %v to %d %v stage %v destroy %v", m.ID, a.Verb, a.Child, a.Fence, rowsText(a.Apply.Stage), a.Apply.Destroy)
@@ -306,7 +306,7 @@ func applyDurable(s reconfig.ListState, ch *reconfig.ListChange) reconfig.ListSt
 	if s.Tombs == nil {
 		s.Tombs = make(map[mib.NodeID]mib.Epoch)
 	}
-	s.Active, s.Settings, s.Fence, s.FenceSum = ch.Active, ch.Settings, ch.Fence, ch.FenceSum
+	s.Active, s.Settings, s.Fence, s.FenceSum, s.Term = ch.Active, ch.Settings, ch.Fence, ch.FenceSum, ch.Term
 	for _, r := range ch.Rows {
 		s.Rows[r.Row.Node] = r
 	}

@@ -153,7 +153,7 @@ func (n *Node) applyDurable(ch *reconfig.ListChange) {
 	if d.Tombs == nil {
 		d.Tombs = make(map[mib.NodeID]mib.Epoch)
 	}
-	d.Active, d.Settings, d.Fence, d.FenceSum = ch.Active, ch.Settings, ch.Fence, ch.FenceSum
+	d.Active, d.Settings, d.Fence, d.FenceSum, d.Term = ch.Active, ch.Settings, ch.Fence, ch.FenceSum, ch.Term
 	for _, r := range ch.Rows {
 		d.Rows[r.Row.Node] = r
 	}

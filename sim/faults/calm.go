@@ -66,8 +66,9 @@ func (w *World) checkCalm() []string {
 			wrong("node %d answers %d, but no sample of it was stored for %v", id, by.id, w.now.Sub(w.checks.fresh[id]))
 		}
 		// A dead ILM below a drained one stays with it: nobody has read the end
-		// of its log, and it is to be taken over as what it is (Leaves only).
-		deadILM := w.dead(id) && (n.Manager || n.Under != 0)
+		// of its log, and it is to be taken over as what it is (Leaves only). So do
+		// the ILMs between the two: they are leaves when they have none below.
+		deadILM := w.aboveDeadILM(id)
 		if host := s.Nodes[n.Owner]; host.Drained && !n.Pinned && n.Owner != 1 && !deadILM {
 			for _, c := range w.top.engine.Children() {
 				o := s.Nodes[c.ID]
@@ -142,6 +143,23 @@ func (w *World) chain(id mib.NodeID) (chain []*machine, why string) {
 		by = m.mgr
 	}
 	return nil, "its way down never ends"
+}
+
+// aboveDeadILM reports whether a node is an ILM below others that does not run,
+// or has such a one below itself.
+func (w *World) aboveDeadILM(id mib.NodeID) bool {
+	nodes := w.top.store.Nodes
+	for x, n := range nodes {
+		if (n.Manager || n.Under != 0) && w.dead(x) {
+			for range mib.Levels {
+				if x == id {
+					return true
+				}
+				x = nodes[x].Under
+			}
+		}
+	}
+	return false
 }
 
 // pinnedAt reports whether an operator keeps a node with a child.

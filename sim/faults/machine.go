@@ -350,7 +350,7 @@ func (w *World) keep(m *machine, ch *reconfig.ListChange) {
 		d.Tombs = make(map[mib.NodeID]mib.Epoch)
 	}
 	m.before = fenceOf{d.Fence, d.FenceSum}
-	d.Active, d.Settings, d.Fence, d.FenceSum = ch.Active, ch.Settings, ch.Fence, ch.FenceSum
+	d.Active, d.Settings, d.Fence, d.FenceSum, d.Term = ch.Active, ch.Settings, ch.Fence, ch.FenceSum, ch.Term
 	for _, r := range ch.Rows {
 		if _, had := d.Rows[r.Row.Node]; !had {
 			w.checks.holds(m, r.Row.Node)

@@ -246,7 +246,7 @@ func (w *World) carryOut(m *manager, a reconfig.Action) {
 		if w.tracing() {
 			w.trace("manager %d alerts: %s", m.self, a.Text)
 		}
-	case reconfig.Relay, reconfig.Announce:
+	case reconfig.Relay, reconfig.Announce, reconfig.Outgrown:
 		m.middle.Take(m.at(w).Now, a)
 	case reconfig.Control:
 		if w.tracing() {

@@ -47,6 +47,11 @@ func Breakables() []Breakable {
 		{reconfig.GuardVouching, "a new ILM below gets no nodes before the manager above knows of it"},
 		{reconfig.GuardAdoption, "the ILMs below one that is lost are taken over with all that they poll"},
 		{reconfig.GuardHeirs, "the other nodes of a lost one wait until those were read"},
+		{reconfig.GuardOwnLevel, "rows at epochs of a level below are given anew"},
+		{reconfig.GuardKeptTerm, "an ILM's term is kept with its list, too"},
+		{reconfig.GuardRegrant, "a row that was lost is given at a newer epoch"},
+		{reconfig.GuardOutgrown, "who finds a row at a newer grant tells the manager above"},
+		{reconfig.GuardOwnRow, "the row of an ILM is its manager's, wherever newer ones are"},
 		{reconfig.GuardTakeBack, "an ILM that is drained takes back what it gave to those below"},
 	}
 }

@@ -86,7 +86,7 @@ func everyFieldSurvives(t *testing.T, open Opener) {
 	list, err := k.LoadList()
 	must(t, err)
 	want := emptyList()
-	want.Active, want.Settings, want.Fence, want.FenceSum = change.Active, change.Settings, change.Fence, change.FenceSum
+	want.Active, want.Settings, want.Fence, want.FenceSum, want.Term = change.Active, change.Settings, change.Fence, change.FenceSum, change.Term
 	for _, r := range change.Rows {
 		want.Rows[r.Row.Node] = r
 	}

@@ -99,7 +99,7 @@ func Txn(t *rapid.T, id *rapid.Generator[mib.NodeID]) reconfig.Txn {
 // Change draws a change of a list.
 func Change(t *rapid.T, id *rapid.Generator[mib.NodeID]) *reconfig.ListChange {
 	ch := &reconfig.ListChange{
-		Active: rapid.Bool().Draw(t, "active"), FenceSum: rapid.Uint64().Draw(t, "sum"),
+		Active: rapid.Bool().Draw(t, "active"), FenceSum: rapid.Uint64().Draw(t, "sum"), Term: rapid.Uint32Max(3).Draw(t, "term"),
 		Fence: mib.Fence{Parent: id.Draw(t, "parent"), Own: mib.Epoch{1, 2, 3, rapid.Uint32().Draw(t, "own")}, Seq: rapid.Uint32().Draw(t, "seq")},
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "rows") {
