@@ -5,10 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
 
+	"simone/internal/snmp"
 	"simone/mib"
 )
 
@@ -18,28 +20,43 @@ import (
 func parseLine(line []byte) (v mib.Variable, err error) {
 	name, rest, ok := bytes.Cut(line, []byte("|"))
 	if !ok {
-		return v, errors.New("there is no | in it")
+		return v, notRecorded(line)
 	}
 	tag, value, ok := bytes.Cut(rest, []byte("|"))
 	if !ok {
 		return v, errors.New("there is only one | in it")
 	}
-	if v.Name, err = mib.ParseOID(string(name)); err != nil {
+	if v.Name, err = mib.ParseOID(string(bytes.TrimSpace(name))); err != nil {
 		return v, err
 	}
 	if err := carried(v.Name); err != nil {
 		return v, err
 	}
-	plain, variation, varied := strings.Cut(string(tag), ":")
-	plain, isHex := strings.CutSuffix(plain, "x")
+	plain, variation, varied := strings.Cut(strings.TrimSpace(string(tag)), ":")
+	plain, isHex := strings.CutSuffix(strings.ToLower(plain), "x")
+	if plain == "" && varied {
+		return v, fmt.Errorf("variation %s is of a subtree, and has no value that could be given; take the line out", variation)
+	}
 	kind, err := parseTag(plain)
 	if err != nil {
 		return v, err
 	}
+	switch kind {
+	case mib.TypeOctetString, mib.TypeOpaque, mib.TypeIPAddress:
+	case mib.TypeNoSuchObject, mib.TypeNoSuchInstance, mib.TypeEndOfMIBView:
+		v.Value.Type = kind
+		return v, nil
+	default:
+		if value = bytes.TrimSpace(value); isHex {
+			return v, fmt.Errorf("tag %q: only 4, 64 and 68 have values in hexadecimal", tag)
+		}
+	}
 	if varied {
-		if value, err = initial(variation, kind, value); err != nil {
+		var unpacked bool
+		if value, unpacked, err = initial(variation, kind, value); err != nil {
 			return v, err
 		}
+		isHex = isHex && !unpacked
 	}
 	if isHex {
 		packed := make([]byte, hex.DecodedLen(len(value)))
@@ -48,8 +65,29 @@ func parseLine(line []byte) (v mib.Variable, err error) {
 		}
 		value = packed
 	}
-	v.Value, err = parseValue(kind, value, isHex)
-	return v, err
+	if v.Value, err = parseValue(kind, value, isHex); err != nil {
+		return v, err
+	}
+	if n, err := snmp.VariableSize(v); err != nil || n > maxVariable {
+		return v, fmt.Errorf("a value of %d octets fits no datagram, which has %d; shorten it or take the line out", len(value), snmp.MaxMessage)
+	}
+	return v, nil
+}
+
+// maxVariable is what a variable may take of a datagram: the rest is for what is
+// around it, with SNMPv3 too.
+const maxVariable = snmp.MaxMessage - 512
+
+// notRecorded says what a line may be that is none of a recording.
+func notRecorded(line []byte) error {
+	switch {
+	case bytes.Contains(line, []byte(" = ")):
+		return errors.New("there is no | in it; it looks like what snmpwalk prints: " +
+			"record the device with snmpsim-record-commands, or change the file with snmpsim-manage-records --source-record-type=snmpwalk")
+	case bytes.Count(line, []byte(", ")) >= 2:
+		return errors.New("there is no | in it; it looks like a sapwalk: change the file with snmpsim-manage-records --source-record-type=sapwalk")
+	}
+	return errors.New("there is no | in it")
 }
 
 // parseTag reads the decimal number of a type.
@@ -60,7 +98,8 @@ func parseTag(s string) (mib.Type, error) {
 	}
 	switch t := mib.Type(n); t {
 	case mib.TypeInteger, mib.TypeOctetString, mib.TypeNull, mib.TypeObjectID, mib.TypeIPAddress, mib.TypeCounter32,
-		mib.TypeGauge32, mib.TypeTimeTicks, mib.TypeOpaque, mib.TypeCounter64:
+		mib.TypeGauge32, mib.TypeTimeTicks, mib.TypeOpaque, mib.TypeCounter64,
+		mib.TypeNoSuchObject, mib.TypeNoSuchInstance, mib.TypeEndOfMIBView:
 		return t, nil
 	}
 	return 0, fmt.Errorf("tag %q is no type of SNMP; there are 2, 4, 5, 6, 64, 65, 66, 67, 68 and 70", s)
@@ -81,6 +120,9 @@ func parseValue(kind mib.Type, text []byte, octets bool) (v mib.Value, err error
 	case mib.TypeOctetString, mib.TypeOpaque:
 		v.Bytes = bytes.Clone(text)
 	case mib.TypeObjectID:
+		if s == "" || s == "0" { // of agents that answer with an OID of no octets
+			s = "0.0"
+		}
 		if v.OID, err = mib.ParseOID(s); err == nil {
 			err = carried(v.OID)
 		}
@@ -94,9 +136,18 @@ func parseValue(kind mib.Type, text []byte, octets bool) (v mib.Value, err error
 		}
 	}
 	if err != nil {
-		return v, fmt.Errorf("%q is no %v: %w", s, kind, errors.Unwrap(err))
+		return v, fmt.Errorf("%q is no %v, which is %s: %w", s, kind, ranges[kind], errors.Unwrap(err))
 	}
 	return v, nil
+}
+
+// ranges are what numbers can be.
+var ranges = map[mib.Type]string{
+	mib.TypeInteger:   "from -2147483648 to 2147483647",
+	mib.TypeCounter32: "from 0 to 4294967295",
+	mib.TypeGauge32:   "from 0 to 4294967295",
+	mib.TypeTimeTicks: "from 0 to 4294967295",
+	mib.TypeCounter64: "from 0 to 18446744073709551615",
 }
 
 // parseIPAddress reads a.b.c.d or four octets, which recordings have in
@@ -131,8 +182,8 @@ func carried(o mib.OID) error {
 
 // initial is the value that a varied one begins with, out of the options of the
 // variation: value of writecache and the like, initial or else min of numeric.
-// It stays, as nothing is varied here.
-func initial(variation string, kind mib.Type, options []byte) ([]byte, error) {
+// It stays, as nothing is varied here. unpacked says that it was in hexadecimal.
+func initial(variation string, kind mib.Type, options []byte) (value []byte, unpacked bool, err error) {
 	given := make(map[string]string)
 	last := ""
 	for option := range strings.SplitSeq(string(options), ",") {
@@ -144,7 +195,7 @@ func initial(variation string, kind mib.Type, options []byte) ([]byte, error) {
 		case last != "": // a comma in the value before
 			given[last] += "," + option
 		case option != "":
-			return nil, fmt.Errorf("variation %s: option %q is not KEY=VALUE", variation, option)
+			return nil, false, fmt.Errorf("variation %s: option %q is not KEY=VALUE", variation, option)
 		}
 	}
 	for _, key := range []string{"value", "hexvalue", "initial", "min"} {
@@ -155,15 +206,21 @@ func initial(variation string, kind mib.Type, options []byte) ([]byte, error) {
 		case key == "hexvalue":
 			octets, err := hex.DecodeString(value)
 			if err != nil {
-				return nil, fmt.Errorf("variation %s: hexvalue=%s is not hexadecimal", variation, value)
+				return nil, false, fmt.Errorf("variation %s: hexvalue=%s is not hexadecimal", variation, value)
 			}
-			return octets, nil
+			return octets, true, nil
+		case ranges[kind] != "" && strings.ContainsAny(value, ".eE"): // numeric counts in fractions, and cuts them off
+			if f, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil && math.Abs(f) < 1<<53 {
+				value = strconv.FormatInt(int64(f), 10)
+			}
 		}
-		return []byte(value), nil
+		if kind != mib.TypeOctetString && kind != mib.TypeOpaque {
+			value = strings.TrimSpace(value)
+		}
+		return []byte(value), false, nil
 	}
-	switch kind {
-	case mib.TypeInteger, mib.TypeCounter32, mib.TypeGauge32, mib.TypeTimeTicks, mib.TypeCounter64:
-		return []byte("0"), nil
+	if ranges[kind] != "" {
+		return []byte("0"), false, nil
 	}
-	return nil, nil
+	return nil, false, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/bzip2"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -38,31 +39,60 @@ func (e *LineError) Unwrap() error { return e.Err }
 // hexadecimal, with its name.
 const maxLine = 256 << 10
 
-// Open reads a recording from a file, which bzip2 has compressed if its name
-// ends with .bz2.
+// Open reads a recording from a file, which bzip2 or gzip may have compressed.
 func Open(file string) (*Recording, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("open a recording: %w", err)
 	}
 	defer f.Close()
-	var text io.Reader = f
-	name, packed := strings.CutSuffix(filepath.Base(file), ".bz2")
-	if packed {
-		text = bzip2.NewReader(f)
+	if i, err := f.Stat(); err == nil && i.IsDir() {
+		return nil, fmt.Errorf("open a recording: %s is a directory; name the files in it, as %s", file, filepath.Join(file, "*.snmprec"))
+	}
+	text, err := unpack(file, f)
+	if err != nil {
+		return nil, err
 	}
 	r, err := Read(file, text)
 	if err != nil {
 		return nil, err
 	}
-	r.Name = strings.TrimSuffix(name, ".snmprec")
+	r.Name = filepath.Base(file)
+	for _, ending := range []string{".bz2", ".gz", ".snmprec"} {
+		r.Name = strings.TrimSuffix(r.Name, ending)
+	}
 	return r, nil
 }
 
+// unpack gives the text of a file, by what it begins with: names lie.
+func unpack(file string, f io.Reader) (io.Reader, error) {
+	b := bufio.NewReader(f)
+	for _, p := range []struct{ magic, tool string }{
+		{"BZh", ""}, {"\x1f\x8b", ""},
+		{"\xfd7zXZ\x00", "unxz"}, {"\x28\xb5\x2f\xfd", "unzstd"}, {"PK\x03\x04", "unzip"},
+	} {
+		head, err := b.Peek(len(p.magic))
+		switch {
+		case err != nil || string(head) != p.magic:
+		case p.tool != "":
+			return nil, fmt.Errorf("read %s: it is packed in a way that is not known here; unpack it first with %s", file, p.tool)
+		case p.magic == "BZh":
+			return bzip2.NewReader(b), nil
+		default:
+			z, err := gzip.NewReader(b)
+			if err != nil {
+				return nil, fmt.Errorf("read %s: %w", file, err)
+			}
+			return z, nil
+		}
+	}
+	return b, nil
+}
+
 // Read reads a recording. Lines are OID|TAG|VALUE in any order; empty ones and
-// those that begin with # say nothing, and of several with the same OID the
-// last one counts, as in snmpsim. name stands in errors: a *LineError, or what
-// reading failed with.
+// those that begin with # say nothing, nor do those of what a device did not
+// have, and of several with the same OID the last one counts, as in snmpsim. name
+// stands in errors: a *LineError, or what reading failed with.
 func Read(name string, text io.Reader) (*Recording, error) {
 	r := &Recording{Name: name}
 	lines := bufio.NewScanner(text)
@@ -71,6 +101,10 @@ func Read(name string, text io.Reader) (*Recording, error) {
 	for lines.Scan() {
 		n++
 		line := bytes.TrimRight(lines.Bytes(), "\r")
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff")) // of editors on Windows
+		}
+		line = bytes.TrimLeft(line, " \t")
 		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
@@ -78,13 +112,17 @@ func Read(name string, text io.Reader) (*Recording, error) {
 		if err != nil {
 			return nil, &LineError{name, n, err}
 		}
-		r.vars = append(r.vars, v)
+		if !v.Value.IsException() {
+			r.vars = append(r.vars, v)
+		}
 	}
 	switch err := lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
 		return nil, &LineError{name, n + 1, fmt.Errorf("the line is longer than %d octets", maxLine)}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, fmt.Errorf("read %s: it ends in the middle of what is packed, behind line %d; copy it again", name, n)
 	case err != nil:
-		return nil, fmt.Errorf("read %s after line %d: %w", name, n, err)
+		return nil, fmt.Errorf("read %s, behind line %d: %w", name, n, err)
 	case len(r.vars) == 0:
 		return nil, fmt.Errorf("read %s: there is nothing recorded in it", name)
 	}

@@ -1,8 +1,11 @@
 package device
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -45,6 +48,17 @@ func TestValuesAreReadAsTheyAreWritten(t *testing.T) {
 		{"1.3.1|70:numeric|rate=0.001", mib.Counter64(0)},
 		{"1.3.1|4:writecache|value=Port 1, left", mib.Text("Port 1, left")},
 		{"1.3.1|4:notification|hexvalue=00ff", mib.Octets([]byte{0, 255})},
+		{"1.3.1|4x:writecache|hexvalue=00ff", mib.Octets([]byte{0, 255})},
+		{"1.3.1|64x:writecache|value=c0000207", mib.Value{Type: mib.TypeIPAddress, Bytes: []byte{192, 0, 2, 7}}},
+		{"1.3.1|66:numeric|initial=2.75,max=1e3", mib.Gauge(2)},
+		{"1.3.1|67|7 ", mib.Ticks(7)},
+		{"1.3.1|4| a ", mib.Text(" a ")},
+		{"1.3.1|4X|0A", mib.Octets([]byte{10})},
+		{" 1.3.1 | 2 | 7", mib.Integer(7)},
+		{"\ufeff1.3.1|2|7", mib.Integer(7)},
+		{"1.3.1|6|", mib.ObjectID(mib.OID{0, 0})},
+		{"1.3.1.4294967295|65|2147483648", mib.Counter32(1 << 31)},
+		{"1.3.1|2|1\n \t\n1.3.2|128|\n1.3.3|129|\n2.3|130|", mib.Integer(1)},
 		{"1.3.1|2|1\r", mib.Integer(1)},
 		{"# says nothing\n\n1.3.1|2|1\n1.3.1|2|2", mib.Integer(2)},
 	} {
@@ -86,6 +100,13 @@ func TestBrokenLinesAreRefusedWithTheirPlace(t *testing.T) {
 		{"1.3.1|2:numeric|initial=x", "no INTEGER"},
 		{"1.3.1|4:x|hexvalue=0", "not hexadecimal"},
 		{"1.3.1|4|" + strings.Repeat("x", maxLine), "longer than"},
+		{"1.3.1|4|" + strings.Repeat("x", 65_500), "fits no datagram"},
+		{"1.3.4294967296|2|1", "from 0 to 4294967295"},
+		{"1.3.1|66|-7", "from 0 to 4294967295"},
+		{"1.3.1|2x|07", "only 4, 64 and 68"},
+		{"1.3.1|:multiplex|dir=x", "variation multiplex is of a subtree"},
+		{".1.3.6.1.2.1.1.1.0 = STRING: \"Linux\"", "snmpwalk"},
+		{"1.3.6.1.2.1.1.1.0, OctetString, Linux", "sapwalk"},
 	} {
 		t.Run(tt.reason, func(t *testing.T) {
 			_, err := Read("some.snmprec", strings.NewReader("1.3.6.1.2.1.1.3.0|67|1\n"+tt.line+"\n"))
@@ -101,6 +122,54 @@ func TestBrokenLinesAreRefusedWithTheirPlace(t *testing.T) {
 	}
 	if _, err := Open(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("a missing file was opened")
+	}
+}
+
+// A file is read as it is packed, whatever it is called.
+func TestPackedRecordings(t *testing.T) {
+	const text = "1.3.1|2|7\n"
+	var gz bytes.Buffer
+	z := gzip.NewWriter(&gz)
+	if _, err := z.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, data, err string
+	}{
+		{"a.snmprec", text, ""},
+		{"a.snmprec.bz2", text, ""},
+		{"a.snmprec.gz", gz.String(), ""},
+		{"a.bz2", gz.String(), ""},
+		{"a", gz.String(), ""},
+		{"a.gz", gz.String()[:gz.Len()-9], "copy it again"},
+		{"a.gz", "\x1f\x8bnothing of the kind", "gzip"},
+		{"a.bz2", "BZhnothing", "bzip2"},
+		{"a.xz", "\xfd7zXZ\x00...", "unxz"},
+		{"a.zst", "\x28\xb5\x2f\xfd...", "unzstd"},
+		{"a.zip", "PK\x03\x04...", "unzip"},
+		{"a.snmprec", "", "nothing recorded"},
+	} {
+		file := filepath.Join(t.TempDir(), tt.name)
+		if err := os.WriteFile(file, []byte(tt.data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Open(file)
+		switch {
+		case tt.err != "":
+			if err == nil || !strings.Contains(err.Error(), tt.err) || !strings.Contains(err.Error(), file) {
+				t.Errorf("%s: error %v, without %q", tt.name, err, tt.err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", tt.name, err)
+		case r.Len() != 1 || r.Name != "a":
+			t.Errorf("%s: %d variables of %q", tt.name, r.Len(), r.Name)
+		}
+	}
+	if _, err := Open(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is a directory") {
+		t.Errorf("a directory: %v", err)
 	}
 }
 

@@ -27,7 +27,7 @@ func newDeviceCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "play FILE...", Short: "answer as recorded devices do", Args: cobra.MinimumNArgs(1),
 		Long: `Answers SNMPv1 and v2c, and with --user also v3, out of recordings: files in the
-snmprec format of snmpsim, which bzip2 may have compressed (.bz2). What a
+snmprec format of snmpsim, which bzip2 or gzip may have compressed. What a
 variation module of snmpsim would vary stays at its initial value.
 
 One device answers to every community, or to --community alone. Several behind
@@ -127,7 +127,11 @@ func (o *options) devices(p play, files []string) ([]device.Device, error) {
 	for i, file := range files {
 		r, err := device.Open(file)
 		if err != nil {
-			return nil, failed("a line is OID|TAG|VALUE, as snmpsim writes it", "%w", err)
+			hint := ""
+			if _, bad := errors.AsType[*device.LineError](err); bad {
+				hint = "a line is OID|TAG|VALUE, as snmpsim writes it"
+			}
+			return nil, failed(hint, "%w", err)
 		}
 		devices[i] = device.Device{Recording: r, Community: only}
 		if shared {

@@ -112,9 +112,9 @@ func appendOpaque(b, s []byte) []byte {
 		inner := s[3:]
 		switch kind := s[1]; {
 		case kind == opaqueFloat && len(inner) == 4:
-			return fmt.Appendf(b, "Opaque: Float: %f", math.Float32frombits(binary.BigEndian.Uint32(inner)))
+			return appendFloat(b, float64(math.Float32frombits(binary.BigEndian.Uint32(inner))))
 		case kind == opaqueDouble && len(inner) == 8:
-			return fmt.Appendf(b, "Opaque: Float: %f", math.Float64frombits(binary.BigEndian.Uint64(inner)))
+			return appendFloat(b, math.Float64frombits(binary.BigEndian.Uint64(inner)))
 		case kind == opaqueInt && len(inner) > 0 && len(inner) <= 8:
 			n := int64(int8(inner[0]))
 			for _, c := range inner[1:] {
@@ -134,4 +134,19 @@ func appendOpaque(b, s []byte) []byte {
 		}
 	}
 	return appendHex(append(b, "OPAQUE: "...), s)
+}
+
+// appendFloat writes a float as C does, also those that are no numbers.
+func appendFloat(b []byte, f float64) []byte {
+	b = append(b, "Opaque: Float: "...)
+	if math.Signbit(f) {
+		b = append(b, '-')
+	}
+	switch f = math.Abs(f); {
+	case math.IsNaN(f):
+		return append(b, "nan"...)
+	case math.IsInf(f, 0):
+		return append(b, "inf"...)
+	}
+	return strconv.AppendFloat(b, f, 'f', 6, 64)
 }
