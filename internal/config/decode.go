@@ -233,9 +233,8 @@ func (d *decoder) key(e *ast.MappingValueNode, under string, seen map[string]*to
 // remedy says what may have been meant by an unknown key.
 func (d *decoder) remedy(name, under string, fields []field) string {
 	known := names(fields)
-	all := "the keys here are " + strings.Join(known, ", ")
 	if near := nearest(name, known); near != "" {
-		return fmt.Sprintf("did you mean %q? %s", near, all)
+		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if parents := whereIs(d.root, "", name); len(parents) > 0 && !slices.Contains(parents, under) {
 		if parents[0] == "" {
@@ -243,7 +242,7 @@ func (d *decoder) remedy(name, under string, fields []field) string {
 		}
 		return fmt.Sprintf("it belongs under %q", parents[0])
 	}
-	return all
+	return "the keys here are " + strings.Join(known, ", ")
 }
 
 // whereIs lists the keys of the structs that have a key of that name.

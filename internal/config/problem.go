@@ -81,7 +81,8 @@ func join(parent, key string) string {
 }
 
 // nearest is the known word that a misspelt one most likely stands for, or
-// empty when none is close: at most a third of its letters wrong.
+// empty when none is close: at most a third of its letters wrong, or both begin with
+// the same three or more, which are half of it or all of the other.
 func nearest(word string, known []string) string {
 	best, least := "", max(len(word)/3, 1)+1
 	for _, k := range known {
@@ -89,14 +90,24 @@ func nearest(word string, known []string) string {
 			best, least = k, d
 		}
 	}
-	if best == "" {
-		for _, k := range known {
-			if len(word) >= 3 && (strings.HasPrefix(k, word) || strings.HasPrefix(word, k)) {
-				return k
-			}
+	if best != "" {
+		return best
+	}
+	most := 2
+	for _, k := range known {
+		if n := shared(strings.ToLower(word), k); n > most && (n == len(k) || 2*n >= len(word)) {
+			best, most = k, n
 		}
 	}
 	return best
+}
+
+// shared is with how many letters two words both begin.
+func shared(a, b string) (n int) {
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // distance is the number of letters to insert, delete, replace or swap with

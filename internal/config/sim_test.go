@@ -68,7 +68,11 @@ func TestScenarioFromTheCommandLine(t *testing.T) {
 		"thresholds=20-10-5": "out of order",
 		"stagger=often":      "0 to 1, true or false",
 		"nodes=3":            "the keys here are leaves, ilms",
-		"leavs=3":            `did you mean "leaves"? the keys here are leaves, ilms`,
+		"leavs=3":            `did you mean "leaves"?`,
+		"leafs=3":            `did you mean "leaves"?`,
+		"reportcost=3":       `did you mean "report_cost"?`,
+		"endtime=3":          `did you mean "end"?`,
+		"workers=3":          "the keys here are leaves, ilms", // w has too little in common with it
 		"rho=1":              "not from 0 to 0.99",
 		"service=lognormal":  "is none of",
 		"end=NaN":            "end",
@@ -76,6 +80,8 @@ func TestScenarioFromTheCommandLine(t *testing.T) {
 		_, err := LoadSim("", set(bad))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q in it", bad, err, want)
+		} else if strings.Contains(err.Error(), "did you mean") && strings.Contains(err.Error(), "the keys here") {
+			t.Errorf("%s: %v, which lists all keys beside the one that is meant", bad, err)
 		}
 	}
 }
