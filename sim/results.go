@@ -20,7 +20,8 @@ const model = 1
 // opened from a directory, in a file there.
 type Results struct {
 	outcomes map[string]Outcome
-	file     *os.File // nil: in memory only
+	made     []scenario.Parameters // in the order in which they came
+	file     *os.File              // nil: in memory only
 }
 
 // line is how an outcome is kept.
@@ -76,8 +77,9 @@ func (r *Results) read(path string, from io.Reader) (whole int64, err error) {
 			return 0, fmt.Errorf("%s:%d: %w; take the line out, or begin with an empty directory", path, n, err)
 		}
 		whole += int64(len(text))
-		if l.Model == model {
-			r.outcomes[keyOf(l.Scenario)] = l.Outcome
+		if key := keyOf(l.Scenario); l.Model == model && !r.has(key) {
+			r.outcomes[key] = l.Outcome
+			r.made = append(r.made, *l.Scenario)
 		}
 	}
 }
@@ -102,6 +104,7 @@ func (r *Results) Add(p *scenario.Parameters, o Outcome) error {
 		return nil
 	}
 	r.outcomes[key] = o
+	r.made = append(r.made, *p)
 	if r.file == nil {
 		return nil
 	}
@@ -113,6 +116,24 @@ func (r *Results) Add(p *scenario.Parameters, o Outcome) error {
 		return fmt.Errorf("keep a result: %w", err)
 	}
 	return nil
+}
+
+// Scenarios lists what was simulated, each once, with the first of its seeds.
+func (r *Results) Scenarios() (list []scenario.Parameters) {
+	at := make(map[string]int)
+	for _, p := range r.made {
+		seed := p.Seed
+		p.Seed = 0
+		key := keyOf(&p)
+		p.Seed = seed
+		if i, ok := at[key]; ok {
+			list[i].Seed = min(list[i].Seed, seed)
+			continue
+		}
+		at[key] = len(list)
+		list = append(list, p)
+	}
+	return list
 }
 
 // Summary is over the seeds of a scenario that there are, of so many from its

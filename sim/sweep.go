@@ -30,7 +30,7 @@ func BaselineOf(p scenario.Parameters) scenario.Parameters {
 
 // Replicate simulates a scenario for several seeds, and with other policies to
 // compare it with; see Sweep.
-func Replicate(ctx context.Context, p *scenario.Parameters, seeds int, against []string, progress func(done, of int)) (*Summary, error) {
+func Replicate(ctx context.Context, p *scenario.Parameters, seeds int, against []string, progress func(Progress)) (*Summary, error) {
 	points := []scenario.Parameters{*p}
 	for _, name := range against {
 		other := *p
@@ -50,13 +50,30 @@ func Replicate(ctx context.Context, p *scenario.Parameters, seeds int, against [
 	return summary, nil
 }
 
+// Progress is how far a sweep is.
+type Progress struct {
+	Done, Of int     // runs
+	Share    float64 // of the work that these are, about
+}
+
+// effort is about how long a run takes, in polls of leaves: moves by the daemons'
+// engine take several times what is simulated besides.
+func effort(p *scenario.Parameters) float64 {
+	const engine = 8
+	polls := float64(p.Leaves+p.ILMs) * p.End / p.Poll
+	if p.Enact == "staged" || p.Policy == "balance" {
+		return engine * polls
+	}
+	return polls
+}
+
 // Sweep simulates scenarios on all cores, each for so many seeds from its own
 // upwards, and the static scheme beside them, which defines the hot zone.
 // What comes out is added to the results; what is there is left out.
-// Progress, if not nil, is called as runs are done, by one goroutine at a
-// time. On an error, or when the context is done, the results hold what was
+// Progress, if not nil, is called before the first run and as runs are done, by
+// one goroutine at a time. On an error, or when the context is done, the results hold what was
 // finished until then.
-func Sweep(ctx context.Context, points []scenario.Parameters, seeds int, results *Results, progress func(done, of int)) error {
+func Sweep(ctx context.Context, points []scenario.Parameters, seeds int, results *Results, progress func(Progress)) error {
 	if seeds < 1 {
 		return errors.New("no seed is no simulation; ask for at least one")
 	}
@@ -84,12 +101,23 @@ func Sweep(ctx context.Context, points []scenario.Parameters, seeds int, results
 			}
 		}
 	}
-	done := 0
-	one := func(results *Results, p *scenario.Parameters, o Outcome) error {
-		if done++; progress != nil {
-			progress(done, len(static)+len(others))
+	made, all := 0.0, 0.0
+	for _, list := range [][]scenario.Parameters{static, others} {
+		for i := range list {
+			all += effort(&list[i])
 		}
-		return results.Add(p, o)
+	}
+	so := Progress{Of: len(static) + len(others)}
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	progress(so)
+	one := func(results *Results, p *scenario.Parameters, o Outcome) error {
+		err := results.Add(p, o)
+		made += effort(p)
+		so.Done, so.Share = so.Done+1, made/all
+		progress(so)
+		return err
 	}
 	err := simulateAll(ctx, static, func(p *scenario.Parameters, r *Run) error { return one(results, p, r.outcome(r.G)) })
 	if err != nil {

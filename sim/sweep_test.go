@@ -60,8 +60,8 @@ func TestSweepResumes(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	err = Sweep(ctx, points(), 2, first, func(done, of int) {
-		if done == 3 {
+	err = Sweep(ctx, points(), 2, first, func(so Progress) {
+		if so.Done == 3 {
 			cancel()
 		}
 	})
@@ -91,7 +91,7 @@ func TestSweepResumes(t *testing.T) {
 		t.Fatalf("%d runs were read, %d were kept", again.Len(), had)
 	}
 	made := 0
-	if err := Sweep(t.Context(), points(), 2, again, func(int, int) { made++ }); err != nil {
+	if err := Sweep(t.Context(), points(), 2, again, func(so Progress) { made = so.Done }); err != nil {
 		t.Fatal(err)
 	}
 	again.Close()

@@ -17,6 +17,7 @@ type Exhibit struct {
 	Keys  []string // of sim.Measures: the first is the one that is judged
 	Axis  string   // what the points of a figure differ in; empty: bars, or a table
 	Rows  []Row
+	Own   bool // not the paper's, and not counted as its
 	// Claims are what the paper says of several rows.
 	Claims []Claim
 }

@@ -12,6 +12,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	"simone/sim"
 )
 
 // Sizes of figures.
@@ -23,6 +25,7 @@ const (
 // palette is of colours that differ for everybody (Okabe and Ito 2008).
 var palette = [...]color.Color{
 	color.RGBA{0, 114, 178, 255}, color.RGBA{213, 94, 0, 255}, color.RGBA{0, 158, 115, 255},
+	color.RGBA{204, 121, 167, 255}, color.RGBA{86, 180, 233, 255}, color.RGBA{230, 159, 0, 255},
 }
 
 var black = color.RGBA{0, 0, 0, 255}
@@ -71,10 +74,15 @@ func (j *Judged) figure() (string, error) {
 		return "", nil
 	}
 	p := plot.New()
-	p.X.Label.Text, p.Y.Label.Text = j.Axis, j.Exhibit.Keys[0]
-	p.Y.Min = 0
-	p.Legend.Top = true
+	p.X.Label.Text, p.Y.Label.Text = j.Axis, label(j.Exhibit.Keys[0])
 	p.NominalX(places...)
+	// Room for the labels at both ends, and for a legend whose words come after
+	// its signs: how wide a reader's letters are is not known here.
+	p.X.Min, p.X.Max = -0.5, float64(len(places))-0.5
+	p.Legend.Top, p.Legend.Left, p.Legend.XOffs = true, true, 0.66*wide
+	if err := j.still(p); err != nil {
+		return "", err
+	}
 	for i, name := range series {
 		if err := j.draw(p, curves[name], name, palette[i%len(palette)]); err != nil {
 			return "", err
@@ -89,6 +97,8 @@ func (j *Judged) figure() (string, error) {
 		p.Add(crosses)
 		p.Legend.Add("paper", crosses)
 	}
+	p.Y.Min = 0
+	p.Y.Max *= 1.2 // for the legend
 	canvas := vgsvg.New(wide, high)
 	p.Draw(draw.New(canvas))
 	var svg bytes.Buffer
@@ -98,6 +108,38 @@ func (j *Judged) figure() (string, error) {
 	// In a page the drawing is an element, without a header of its own.
 	text := svg.String()
 	return text[strings.Index(text, "<svg"):], nil
+}
+
+// label is a measure with its unit.
+func label(key string) string {
+	for _, m := range sim.Measures() {
+		if m.Key == key && m.Unit != "" {
+			return key + " (" + m.Unit + ")"
+		}
+	}
+	return key
+}
+
+// still draws the rows that have no place on the axis as lines across.
+func (j *Judged) still(p *plot.Plot) error {
+	for i := range j.Rows {
+		r := &j.Rows[i]
+		if j.Axis == "" || r.Point != "" || r.Summary == nil || j.Key(r) != j.Exhibit.Keys[0] {
+			continue
+		}
+		at := r.Summary.Estimate(j.Key(r)).Mean
+		if math.IsNaN(at) {
+			continue
+		}
+		line, err := plotter.NewLine(plotter.XYs{{X: p.X.Min, Y: at}, {X: p.X.Max, Y: at}})
+		if err != nil {
+			return err
+		}
+		line.Color, line.Dashes = black, []vg.Length{vg.Points(4), vg.Points(3)}
+		p.Add(line)
+		p.Legend.Add(r.Label, line)
+	}
+	return nil
 }
 
 // draw adds a series: points with intervals, and where there is an axis a

@@ -263,7 +263,7 @@ func fanIn() Exhibit {
 
 func policies() Exhibit {
 	return Exhibit{
-		ID: "policies", Title: "Other rules on the same workload", Keys: []string{"G", "hot_percent", "p95", "job_weighted_mean", "moves_per_hour", "ncs_slowdown", "tlm_latency"},
+		Own: true, ID: "policies", Title: "Other rules on the same workload", Keys: []string{"G", "hot_percent", "p95", "job_weighted_mean", "moves_per_hour", "ncs_slowdown", "tlm_latency"},
 		About: "Not in the paper: what rules of today's systems and relocation reach, and bounds for all of them. NCS-H, 1,024 leaves, 8 ILMs.",
 		Rows: []Row{
 			{Label: "static", Scenario: with(static), Paper: 15.89},
@@ -286,7 +286,7 @@ func policies() Exhibit {
 // deaths is all policies on the same traces in which ILMs die.
 func deaths() Exhibit {
 	e := Exhibit{
-		ID: "deaths", Title: "All rules, where ILMs die", Keys: []string{"uncovered", "uncovered_max", "G", "job_weighted_mean", "hot_percent", "p95", "moves_per_hour"},
+		Own: true, ID: "deaths", Title: "All rules, where ILMs die", Keys: []string{"uncovered", "uncovered_max", "G", "job_weighted_mean", "hot_percent", "p95", "moves_per_hour"},
 		About: "Not in the paper: each ILM's manager dies every 40 minutes in the mean, the same for all, and is back after 5. Uncovered is how long its nodes are polled by nobody, in stu of 0.1 s.",
 	}
 	for _, r := range []struct {
@@ -318,7 +318,7 @@ func deaths() Exhibit {
 // cases are loads that trap a policy that goes by what it sees.
 func cases() Exhibit {
 	e := Exhibit{
-		ID: "cases", Title: "The default policy on loads of many kinds", Keys: []string{"G", "hot_percent", "p95", "moves_per_hour", "ncs_slowdown"},
+		Own: true, ID: "cases", Title: "The default policy on loads of many kinds", Keys: []string{"G", "hot_percent", "p95", "moves_per_hour", "ncs_slowdown"},
 		About: "Not in the paper: policy balance, its moves made by the daemons' engine, beside the static scheme.",
 	}
 	var pairs [][2]string

@@ -8,33 +8,47 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"simone/sim"
 )
 
-// bar shows on a terminal how far long work is; elsewhere nothing.
+// bar shows on a terminal how far long work is; elsewhere it says so in a line
+// each minute, as in the log of who runs it over night.
 type bar struct {
 	out   io.Writer // nil: no terminal
+	log   io.Writer
 	began time.Time
 	said  time.Time
 	width int // of what was shown last
+	so    sim.Progress
 }
 
 func newBar(w io.Writer) *bar {
-	b := &bar{began: time.Now()}
+	b := &bar{log: w, began: time.Now(), said: time.Now()}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		b.out = w
 	}
 	return b
 }
 
-// show says that so many of all parts are done.
-func (b *bar) show(done, of int) {
-	if b.out == nil {
-		return
+// show says how far a sweep is, and how long it will take if the rest of the work
+// goes as fast.
+func (b *bar) show(so sim.Progress) {
+	b.so = so
+	left := "a while"
+	if so.Share > 0 {
+		left = time.Duration(float64(time.Since(b.began)) * (1 - so.Share) / so.Share).Round(time.Second).String()
 	}
-	const wide = 30
-	filled := wide * done / of
-	left := time.Duration(float64(time.Since(b.began)) / float64(done) * float64(of-done))
-	b.write(fmt.Sprintf("[%s%s] %d of %d runs, %v left", strings.Repeat("=", filled), strings.Repeat(" ", wide-filled), done, of, left.Round(time.Second)))
+	text := fmt.Sprintf("%d of %d runs, %s left", so.Done, so.Of, left)
+	switch {
+	case b.out != nil:
+		const wide = 30
+		filled := int(wide * so.Share)
+		b.write(fmt.Sprintf("[%s%s] %s", strings.Repeat("=", filled), strings.Repeat(" ", wide-filled), text))
+	case time.Since(b.said) >= time.Minute && so.Done < so.Of:
+		b.said = time.Now()
+		fmt.Fprintln(b.log, text)
+	}
 }
 
 // say shows how far work is whose end nobody knows, a few times a second.

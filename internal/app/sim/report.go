@@ -13,16 +13,17 @@ import (
 	"simone/sim/evaluation"
 )
 
-const reportLong = `Report writes DIR/report.md and DIR/report.html from what sim sweep --evaluation
-has put into DIR: document 001's tables and figures with the paper's numbers
-beside those found here, and a verdict on each. The page is complete in itself.
-What has not been simulated is said to be so.`
+const reportLong = `Report writes DIR/report.md and DIR/report.html from what sim sweep has put into
+DIR: of sim sweep --evaluation document 001's tables and figures, with the paper's
+numbers beside those found here and a verdict on each; of any other sweep a table
+by the keys in which its scenarios differ, and a figure. The page is complete in
+itself. A sweep that is still under way can be reported on.`
 
 func reportCommand() *cobra.Command {
 	var seeds int
 	cmd := &cobra.Command{
 		Use:     "report DIR",
-		Short:   "Compare what was simulated with document 001",
+		Short:   "Show what was swept, and compare it with document 001",
 		Long:    reportLong,
 		Example: "  simonectl sim report results",
 		Args:    cobra.ExactArgs(1),
@@ -37,6 +38,9 @@ func reportCommand() *cobra.Command {
 			}
 			if err := results.Close(); err != nil {
 				return fmt.Errorf("read results: %w", err)
+			}
+			if results.Len() == 0 {
+				return fmt.Errorf("%s holds no runs: simonectl sim sweep --out %s makes some", dir, dir)
 			}
 			report := evaluation.NewReport(results, seeds)
 			files := []string{filepath.Join(dir, "report.md"), filepath.Join(dir, "report.html")}
@@ -60,7 +64,7 @@ func reportCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().IntVar(&seeds, "seeds", 8, "`number` of replications that are to be used")
+	cmd.Flags().IntVar(&seeds, "seeds", 8, "`number` of replications that are to be used at most")
 	return cmd
 }
 

@@ -51,7 +51,11 @@ func sweepCommand() *cobra.Command {
 			bar := newBar(cmd.ErrOrStderr())
 			err = sim.Sweep(cmd.Context(), list, seeds, results, bar.show)
 			bar.clear()
-			if err = errors.Join(err, results.Close()); err != nil {
+			err = errors.Join(err, results.Close())
+			if cmd.Context().Err() != nil {
+				return fmt.Errorf("ended with %d of %d runs done, which are in %s: the same command goes on from there", bar.so.Done, bar.so.Of, dir)
+			}
+			if err != nil {
 				return fmt.Errorf("sweep: %w", err)
 			}
 			var done []swept
