@@ -41,19 +41,21 @@ func bePart() error {
 	case "farm":
 		return pollbench.RunFarm(ctx, pollbench.OtherRows, os.Stdout)
 	case "manager":
-		return RunManager(ctx, os.Args[1], os.Stdout)
+		return RunManager(ctx, os.Args[1], slowed(os.Args[1]), os.Stdout)
 	}
 	return RunEngine(ctx, arg(1), uint16(arg(2)), time.Duration(arg(3)), os.Stdout)
+}
+
+// command runs a part of the benchmark.
+func command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env, cmd.Stderr = append(os.Environ(), part+"="+name), os.Stderr
+	return cmd
 }
 
 // A whole manager polls all devices, and all that it was answered comes to its
 // parent and into its aggregates.
 func TestRun(t *testing.T) {
-	command := func(ctx context.Context, name string, args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, os.Args[0], args...)
-		cmd.Env, cmd.Stderr = append(os.Environ(), part+"="+name), os.Stderr
-		return cmd
-	}
 	const devices, objects = 100, pollbench.OtherRows * pollbench.OtherColumns
 	r, err := Run(t.Context(), Config{
 		Devices: devices, Rows: pollbench.OtherRows, Interval: time.Second, For: 1500 * time.Millisecond,

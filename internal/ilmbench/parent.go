@@ -20,6 +20,8 @@ type parent struct {
 	fence  uint32 // the last sequence number
 	cursor uint32 // the last record that was read
 
+	leaf func(i int) bool // which rows are those of SIMONE nodes; nil: none
+
 	records, values, lost int // what was read; lost are records that fell off the log
 }
 
@@ -64,8 +66,12 @@ func (p *parent) promote(ctx context.Context, devices int, port uint16, interval
 		return err
 	}
 	for i, at := range pollbench.Targets(devices, port) {
+		kind := mib.KindDevice
+		if p.leaf != nil && p.leaf(i) {
+			kind = mib.KindLeaf
+		}
 		row := mib.SupportRow{
-			Node: mib.NodeID(10 + i), Epoch: mib.Epoch{1<<16 | 1}, Slot: 1, Interval: interval, Kind: mib.KindDevice,
+			Node: mib.NodeID(10 + i), Epoch: mib.Epoch{1<<16 | 1}, Slot: 1, Interval: interval, Kind: kind,
 			Due: max(time.Until(begins), 0) + time.Duration(i)*interval/time.Duration(devices), Name: fmt.Sprint("device-", i), Address: at.String(),
 			Profile: ref, Credential: credential,
 		}

@@ -56,8 +56,9 @@ func openPoller() (*snmp.Poller, error) {
 }
 
 // RunManager is the manager: it keeps its list in a file in dir, tells the
-// address of its agent on out, and ends with ctx.
-func RunManager(ctx context.Context, dir string, out io.Writer) (err error) {
+// address of its agent on out, and ends with ctx. slow, if not nil, delays each
+// result.
+func RunManager(ctx context.Context, dir string, slow func() time.Duration, out io.Writer) (err error) {
 	db, err := store.Open(filepath.Join(dir, "node.db"))
 	if err != nil {
 		return err
@@ -75,7 +76,7 @@ func RunManager(ctx context.Context, dir string, out io.Writer) (err error) {
 		Node: node{}, Store: db, Poller: poller, Clock: manager.NewClock(),
 		Profiles:        func() *profile.Set { return set },
 		HoldsCredential: func(name string) bool { return name == credential },
-		Credential:      credential, LogRecords: 100_000, Events: db,
+		Credential:      credential, LogRecords: 100_000, Events: db, Slow: slow,
 	})
 	if err != nil {
 		return err

@@ -60,7 +60,7 @@ func (o *options) benchILMProcesses() []*cobra.Command {
 	}
 	return []*cobra.Command{
 		hidden("manager DIRECTORY", 1, func(ctx context.Context, args []string) error {
-			return ilmbench.RunManager(ctx, args[0], o.stdout)
+			return ilmbench.RunManager(ctx, args[0], nil, o.stdout)
 		}),
 		hidden("engine DEVICES PORT INTERVAL", 3, func(ctx context.Context, args []string) error {
 			n, err := strconv.Atoi(args[0])
