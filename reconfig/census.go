@@ -63,7 +63,7 @@ func (e *Engine) bringBack(c *child) {
 	late := e.now.Sub(c.astray) >= 3*(e.settings.Trigger+e.detection())
 	// What is polled comes up from level to level, and at each may be a
 	// detection late before anybody there is called silent.
-	under := time.Duration(e.settings.Levels) * e.detection()
+	under := time.Duration(e.levels()) * e.detection()
 	moved, incoming := 0, make(map[mib.NodeID]int)
 	for _, id := range e.ownedBy(c.id) {
 		n, _ := e.node(id)

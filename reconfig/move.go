@@ -78,7 +78,7 @@ func (e *Engine) dropIntent(n *Node) {
 	}
 	e.letGo(n)
 	n.Intent = Intent{}
-	if e.settings.Levels > 0 && n.Owner != 0 {
+	if e.layered() && n.Owner != 0 {
 		e.raiseOwner(n)
 	} else {
 		e.save(n)

@@ -63,5 +63,5 @@ func (e *entry) proof(next uint32) (first, samples uint32) {
 // reaches the node and owns a rate when its first slot comes: two samples, or
 // a trial before the first slot.
 func (e *Engine) proven(r *seenRow) bool {
-	return r.at > 0 && (r.Samples >= 2 || r.Samples == 1 && r.First > 0 && r.First >= r.Row.Slot && e.settings.Levels == 0)
+	return r.at > 0 && (r.Samples >= 2 || r.Samples == 1 && r.First > 0 && r.First >= r.Row.Slot && !e.layered())
 }
