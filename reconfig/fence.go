@@ -1,6 +1,7 @@
 package reconfig
 
 import (
+	"fmt"
 	"slices"
 
 	"simone/mib"
@@ -66,7 +67,9 @@ func (e *Engine) outrank(c *child, f mib.Fence) {
 		e.outgrown(&own, f.Own)
 		if !c.lost {
 			c.lost, c.claimed, c.set = true, false, nil
-			e.alert("node %d obeys a newer manager (%v): it is not this one's any more", c.id, f)
+			// As it goes when the manager above has others for it: nothing that
+			// anybody would have to look after.
+			e.record(Entry{Kind: KindLeft, Node: c.id, Nodes: len(e.owned[c.id]), Seen: fmt.Sprintf("it obeys a newer manager (%v): it is not this one's any more", f)})
 		}
 		return
 	}
