@@ -106,9 +106,14 @@ func (e *Engine) depthView(measured bool) DepthView {
 }
 
 // staying is the ILMs right below that go on being ILMs, and those that are
-// about to become some.
+// about to become some. A machine that takes the role of another's over is none
+// more: counted beside it, it would have the tree fork for one ILM too many, and
+// be the first to go, as it has nothing yet.
 func (e *Engine) staying() (ids []mib.NodeID) {
 	for id := range e.wanted {
+		if slices.ContainsFunc(e.plans, func(p plan) bool { return p.replaces() && p.To == id }) {
+			continue
+		}
 		c := e.children[id]
 		if n := e.state.Nodes[id]; !n.Retiring && !n.Drained && (c == nil || !c.silent && !c.lost && !e.goodbye(c)) {
 			ids = append(ids, id)
@@ -247,11 +252,17 @@ func (e *Engine) under(keep int) []mib.NodeID {
 		}
 		n, _ := e.node(id)
 		*n = n.clone()
+		if n.Owner != e.state.Meta.Self && e.children[id] == nil { // it was to become one, and can where it is
+			e.unwant(n, "fork: it becomes an ILM below another, if any")
+			gone = append(gone, id)
+			continue
+		}
 		n.Retiring = true
 		e.save(n)
 		for k := range e.owned[id] {
 			e.touch(k)
 		}
+		e.callOff(id)
 		e.verdict(id, fmt.Sprintf("fork: hands over %s and goes under another ILM", countNodes(len(e.owned[id]))))
 		gone = append(gone, id)
 	}

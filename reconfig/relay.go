@@ -102,6 +102,9 @@ func (e *Engine) counts(c *child, r *mib.Record) bool {
 // announced takes what a child says of an ILM below it.
 func (e *Engine) announced(c *child, r *mib.Record) {
 	under, ok := parseUnder(r.Payload)
+	if ok && r.Kind == mib.RecordILM {
+		e.yield(c, r.Node)
+	}
 	if !ok || !e.counts(c, r) {
 		return
 	}
@@ -135,6 +138,30 @@ func (e *Engine) announced(c *child, r *mib.Record) {
 		return
 	}
 	e.save(n)
+}
+
+// yield leaves a node, which is on its way from a child to become an ILM here, to
+// that child, if it has made one of it meanwhile: the child takes its
+// announcement for vouched for once it is stored, and gives the node others.
+// These would be found with the node here, as moves that the child knows nothing
+// of, while the child goes on with them.
+func (e *Engine) yield(c *child, id mib.NodeID) {
+	n, known := e.node(id)
+	if !known || !n.Wanted || n.Owner != c.id || c.self || e.children[id] != nil { // it is one here already
+		return
+	}
+	*n = n.clone()
+	e.unwant(n, fmt.Sprintf("it has become an ILM below ILM %d", c.id))
+}
+
+// unwant has a node that has not come here yet stay where it is, and what it is.
+func (e *Engine) unwant(n *Node, why string) {
+	n.Wanted, n.Retiring, n.Vouched = false, false, false
+	if n.Intent.Target != 0 {
+		e.abort(n, why)
+	} else {
+		e.save(n)
+	}
 }
 
 // underPayload is the payload of an announcement that was relayed: the manager

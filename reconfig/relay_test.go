@@ -37,6 +37,40 @@ func TestLeafThatHasBecomeAnILMStays(t *testing.T) {
 	}
 }
 
+// Who was to become an ILM here, and has become one below its owner before it
+// came, stays there: its owner gives it nodes as soon as this manager has stored
+// that it is one.
+func TestLeafThatBecameAnILMElsewhereIsNotPromoted(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		owner  mib.NodeID // of node 9
+		intent Intent
+		stays  bool
+	}{
+		{"on its way", 2, Intent{Target: 1, Epoch: epoch(4), Why: KindPromote}, true},
+		{"not on its way yet", 2, Intent{}, true},
+		{"it has come", 1, Intent{}, false},
+	} {
+		s := DefaultSettings()
+		s.MostLevels = 2
+		e := New(State{Meta: Meta{Self: 1, Term: 1, Levels: 1, High: mib.Epoch{1<<16 | 9}}, Nodes: map[mib.NodeID]Node{
+			2: {ID: 2, Kind: mib.KindLeaf, Owner: 1, Epoch: epoch(1), Wanted: true},
+			9: {ID: 9, Kind: mib.KindLeaf, Owner: tt.owner, Epoch: epoch(3), Intent: tt.intent, Wanted: true},
+		}}, s, 1)
+		if _, err := e.Step(Restarted{At: At{start}}); err != nil {
+			t.Fatal(err)
+		}
+		e.announced(e.children[2], &mib.Record{Kind: mib.RecordILM, Node: 9})
+		n, _ := e.Node(9)
+		if n.Wanted == tt.stays || n.Manager != tt.stays || n.Intent.Target != 0 {
+			t.Errorf("%s: wanted %v, ILM below its owner %v, moves to %d", tt.name, n.Wanted, n.Manager, n.Intent.Target)
+		}
+		if tt.intent.Target != 0 && !tt.intent.Epoch.Less(n.Epoch) { // the row here is to be destroyed
+			t.Errorf("%s: the owner's row is at %v", tt.name, n.Epoch)
+		}
+	}
+}
+
 // What the target of a move said of ILMs below it is void when the move is given
 // up: the node would wait for ever to be told a leaf by one who has it no more.
 func TestGivenUpMoveForgetsWhoAnnouncedIt(t *testing.T) {

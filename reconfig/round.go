@@ -13,6 +13,10 @@ type plan struct {
 	until Instant
 }
 
+// replaces reports whether the target takes the role of an ILM over from the
+// source.
+func (p *plan) replaces() bool { return p.Promote && p.Demote }
+
 // following is a transformation whose outcome is still to be told.
 type following struct {
 	Transformation
@@ -240,12 +244,33 @@ func (e *Engine) advancePlans() {
 			e.enact(p.Transformation)
 			return true
 		case e.now > p.until || c != nil && c.silent || !e.state.Nodes[p.To].Wanted:
-			e.record(Entry{Kind: KindAbort, From: p.From, To: p.To, Nodes: len(p.Nodes), Seen: fmt.Sprintf("%v: node %d did not become an ILM", p.Kind, p.To)})
-			e.memory.ended(e.now, e.settings.Trigger, p.Transformation, 0)
-			e.counters.Aborts++
+			e.fallThrough(&p, fmt.Sprintf("node %d did not become an ILM", p.To))
 			return true
 		}
 		return false
+	})
+}
+
+// fallThrough notes that a plan comes to nothing.
+func (e *Engine) fallThrough(p *plan, why string) {
+	e.record(Entry{Kind: KindAbort, From: p.From, To: p.To, Nodes: len(p.Nodes), Seen: fmt.Sprintf("%v: %s", p.Kind, why)})
+	e.memory.ended(e.now, e.settings.Trigger, p.Transformation, 0)
+	e.counters.Aborts++
+}
+
+// callOff drops the plan to put another machine in an ILM's place, as the ILM
+// goes without one.
+func (e *Engine) callOff(ilm mib.NodeID) {
+	e.plans = slices.DeleteFunc(e.plans, func(p plan) bool {
+		if p.From != ilm || !p.replaces() {
+			return false
+		}
+		if n, known := e.node(p.To); known && n.Wanted {
+			*n = n.clone()
+			e.retire(n)
+		}
+		e.fallThrough(&p, fmt.Sprintf("ILM %d goes under another", ilm))
+		return true
 	})
 }
 
