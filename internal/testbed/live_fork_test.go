@@ -15,19 +15,13 @@ import (
 	"simone/mib"
 )
 
-var forkFlag = flag.Int("live.fork", 0, "how many nodes TestLiveForkJoin has at most, 60 or more; 300 is the whole size; 0: it does not run")
+var forkFlag = flag.Int("live.fork", 60, "how many nodes TestLiveForkJoin has at most, 60 or more; 300 is the whole size")
 
 // TestLiveForkJoin: 16 nodes become many, and 16 again. The tree gets a level
 // of ILMs more and loses it again, with at most one change of depth in ten
 // triggers; by the store no slot of any node is empty, and by the devices' own
 // account each interval has one sample and no more.
 func TestLiveForkJoin(t *testing.T) {
-	if *forkFlag == 0 {
-		// It takes a minute, and on a busy machine one run in six or so does not
-		// come to rest in time (docs/protocol.md, Open). TestForkAndJoin of sim/faults
-		// has the same in virtual time.
-		t.Skip("run it with -live.fork=60")
-	}
 	t.Parallel()
 	const (
 		processes = 12 // of the 16; all can be ILMs

@@ -166,16 +166,27 @@ func (tr *tree) dump() {
 		return
 	}
 	for _, id := range slices.Sorted(maps.Keys(state.Nodes)) {
-		n := state.Nodes[id]
-		tr.tb.Logf("node %d %s: owner %d epoch %v fence %d prev %v intent %+v wanted %v retiring %v drained %v banned %v",
-			id, n.Name, n.Owner, n.Epoch, n.Fence, n.Prev, n.Intent, n.Wanted, n.Retiring, n.Drained, n.Banned)
+		tr.logNode("", state.Nodes[id])
 	}
 	entries, err := db.Entries(0, 0)
 	if err != nil {
 		tr.tb.Logf("no events: %v", err)
 	}
 	for _, e := range entries[max(len(entries)-200, 0):] {
-		tr.tb.Logf("%s %v node %d from %d to %d (%d): %s %s %s", time.Unix(0, int64(e.At)).Format("15:04:05.000"),
-			e.Kind, e.Node, e.From, e.To, e.Nodes, e.Seen, e.Expected, e.Outcome)
+		tr.logEntry("", e)
 	}
+}
+
+// logNode shows what a store has of a node.
+func (tr *tree) logNode(whose string, n reconfig.Node) {
+	tr.tb.Helper()
+	tr.tb.Logf("%snode %d %s: owner %d epoch %v grant %v fence %d prev %v intent %+v wanted %v vouched %v retiring %v drained %v manager %v under %d banned %v",
+		whose, n.ID, n.Name, n.Owner, n.Epoch, n.Grant, n.Fence, n.Prev, n.Intent, n.Wanted, n.Vouched, n.Retiring, n.Drained, n.Manager, n.Under, n.Banned)
+}
+
+// logEntry shows an entry of an event table.
+func (tr *tree) logEntry(whose string, e store.Entry) {
+	tr.tb.Helper()
+	tr.tb.Logf("%s%s %v node %d from %d to %d (%d): %s %s %s", whose, time.Unix(0, int64(e.At)).Format("15:04:05.000"),
+		e.Kind, e.Node, e.From, e.To, e.Nodes, e.Seen, e.Expected, e.Outcome)
 }

@@ -39,11 +39,20 @@ func (tr *tree) dumpManagers() {
 			tr.tb.Logf("%s: %v", m.name, err)
 			continue
 		}
+		list, listErr := db.LoadList()
+		for _, id := range slices.Sorted(maps.Keys(list.Rows)) {
+			r := list.Rows[id]
+			tr.tb.Logf("%s: row %d %s at %v, inner %v, away %v", m.name, id, r.Row.Name, r.Row.Epoch, r.Inner, r.Away)
+		}
+		state, stateErr := db.Load()
+		for _, id := range slices.Sorted(maps.Keys(state.Nodes)) {
+			tr.logNode(m.name+": ", state.Nodes[id])
+		}
 		entries, err := db.Entries(0, 0)
 		for _, e := range entries {
-			tr.tb.Logf("%s: %s %s node %d from %d to %d (%d): %s", m.name, time.Unix(0, int64(e.At)).Format("15:04:05.000"), e.Kind, e.Node, e.From, e.To, e.Nodes, e.Seen)
+			tr.logEntry(m.name+": ", e)
 		}
-		if err := errors.Join(err, db.Close()); err != nil {
+		if err := errors.Join(listErr, stateErr, err, db.Close()); err != nil {
 			tr.tb.Log(err)
 		}
 	}
