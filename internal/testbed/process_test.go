@@ -347,6 +347,23 @@ func (p *pauses) over(due time.Time, interval time.Duration) bool {
 	return false
 }
 
+// longest is how long the machine stood still at once, short breaks between not
+// counted.
+func (p *pauses) longest() (longest time.Duration) {
+	const breaks = 100 * time.Millisecond
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var spell pause
+	for _, x := range p.list {
+		if x.from.Sub(spell.to) > breaks {
+			spell.from = x.from
+		}
+		spell.to = x.to
+		longest = max(longest, spell.to.Sub(spell.from))
+	}
+	return longest
+}
+
 // since is how much of the time since then the machine stood still.
 func (p *pauses) since(then time.Time) (sum time.Duration) {
 	p.mu.Lock()

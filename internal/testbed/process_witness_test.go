@@ -85,7 +85,7 @@ type proof struct {
 func (t *testimony) hear(a audit, d *device, id mib.NodeID, managers map[uint16]mib.NodeID, since time.Time) {
 	interval := a.interval(id)
 	asks := d.polls(since)
-	proofs := t.prove(d, a.samples[id], asks, managers, since, interval)
+	proofs := t.prove(a, d, a.samples[id], asks, managers, since, interval)
 	if len(proofs) == 0 {
 		return
 	}
@@ -135,7 +135,7 @@ func (t *testimony) hear(a audit, d *device, id mib.NodeID, managers map[uint16]
 }
 
 // prove finds the GET for each sample, in the order of slots.
-func (t *testimony) prove(d *device, samples []reconfig.Stored, asks []asked, managers map[uint16]mib.NodeID, since time.Time, interval time.Duration) (proofs []proof) {
+func (t *testimony) prove(a audit, d *device, samples []reconfig.Stored, asks []asked, managers map[uint16]mib.NodeID, since time.Time, interval time.Duration) (proofs []proof) {
 	slices.SortFunc(asks, func(x, y asked) int { return x.at.Compare(y.at) })
 	samples = slices.Clone(samples)
 	slices.SortFunc(samples, func(x, y reconfig.Stored) int { return cmp.Compare(x.Slot, y.Slot) })
@@ -162,6 +162,12 @@ func (t *testimony) prove(d *device, samples []reconfig.Stored, asks []asked, ma
 			if found = i; x.at.After(at.Add(-interval / 2)) {
 				break
 			}
+		}
+		if found < 0 && t.below && a.pauses.over(at.Add(-interval), 2*interval) {
+			// Ages were added up while the machine stood still: this sample was
+			// taken at another time than it seems, or the one before.
+			t.Samples--
+			continue
 		}
 		if found < 0 {
 			t.Unproven++
