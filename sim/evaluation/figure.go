@@ -79,7 +79,8 @@ func (j *Judged) figure() (string, error) {
 	// Room for the labels at both ends, and for a legend whose words come after
 	// its signs: how wide a reader's letters are is not known here.
 	p.X.Min, p.X.Max = -0.5, float64(len(places))-0.5
-	p.Legend.Top, p.Legend.Left, p.Legend.XOffs = true, true, 0.66*wide
+	p.Legend.Top, p.Legend.Left, p.Legend.XOffs = true, true, 0.6*wide
+	p.Legend.Padding = vg.Points(2)
 	if err := j.still(p); err != nil {
 		return "", err
 	}

@@ -161,6 +161,8 @@ func TestSweepRefuses(t *testing.T) {
 		{"no assignment", []string{"sweep", "--vary", "w", "--out", "x"}, "write key=value,value"},
 		{"a value that is none", []string{"sweep", "--vary", "w=1,many", "--out", "x"}, "w: "},
 		{"all and more", []string{"sweep", "--evaluation", "--vary", "w=1", "--out", "x"}, "leave CONFIG, --vary, --set and --policy out"},
+		{"no such exhibit", []string{"sweep", "--evaluation", "--only", "table9", "--out", "x"}, "write some of table1, figure4"},
+		{"an exhibit of no evaluation", []string{"sweep", "--only", "table1", "--out", "x"}, "write --evaluation as well"},
 		{"a report of an empty directory", []string{"report", t.TempDir()}, "holds no runs"},
 		{"a report of nothing", []string{"report", "nowhere"}, "simonectl sim sweep --evaluation --out nowhere"},
 	} {

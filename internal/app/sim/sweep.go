@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,18 +26,26 @@ func sweepCommand() *cobra.Command {
 	var dir string
 	var vary []string
 	var all bool
+	var only []string
 	cmd := &cobra.Command{
 		Use:   "sweep [CONFIG] --out DIR",
 		Short: "Simulate combinations of parameters",
 		Long:  sweepLong,
 		Example: `  simonectl sim sweep configs/sim/bursty.yaml --vary leaves=256,512 --vary policy=paper,relocate --out results
-  simonectl sim sweep --evaluation --out results`,
+  simonectl sim sweep --evaluation --out results
+  simonectl sim sweep --evaluation --only table1,figure5-i --seeds 16 --out results`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if dir == "" {
 				return errors.New("there is nowhere to keep what is done; write --out DIR")
 			}
+			if len(only) > 0 && !all {
+				return errors.New("--only is of the report's exhibits; write --evaluation as well")
+			}
 			points, err := from.points(args, vary, all)
+			if err == nil {
+				points, err = exhibited(points, only)
+			}
 			if err != nil {
 				return err
 			}
@@ -69,14 +78,42 @@ func sweepCommand() *cobra.Command {
 	cmd.Flags().StringVar(&dir, "out", "", "`directory` for what is done")
 	cmd.Flags().StringArrayVar(&vary, "vary", nil, "`key=value,value`: simulate with each of them; repeat for combinations")
 	cmd.Flags().BoolVar(&all, "evaluation", false, "all scenarios of the report")
+	cmd.Flags().StringSliceVar(&only, "only", nil, "`exhibit,exhibit` of --evaluation: "+strings.Join(exhibits(), ", "))
 	cmd.Flags().IntVar(&seeds, "seeds", 8, "`number` of replications, from the key seed on")
 	return cmd
 }
 
 // point is one combination, and what makes it differ from others.
 type point struct {
+	exhibit  string // of the report; empty: none
 	varied   string
 	scenario scenario.Parameters
+}
+
+// exhibits are the names of what sim report shows.
+func exhibits() (ids []string) {
+	for _, e := range evaluation.Exhibits() {
+		ids = append(ids, e.ID)
+	}
+	return ids
+}
+
+// exhibited leaves the points of some exhibits; of all, if none are named.
+func exhibited(points []point, only []string) (list []point, err error) {
+	for _, id := range only {
+		if !slices.Contains(exhibits(), id) {
+			return nil, fmt.Errorf("there is no exhibit %q; write some of %s", id, strings.Join(exhibits(), ", "))
+		}
+	}
+	if len(only) == 0 {
+		return points, nil
+	}
+	for _, p := range points {
+		if slices.Contains(only, p.exhibit) {
+			list = append(list, p)
+		}
+	}
+	return list, nil
 }
 
 // points makes the combinations; without --vary that is one.
@@ -87,7 +124,7 @@ func (s *source) points(args, vary []string, all bool) (points []point, err erro
 		}
 		for _, e := range evaluation.Exhibits() {
 			for _, r := range e.Rows {
-				points = append(points, point{e.ID + ": " + r.Label, r.Scenario})
+				points = append(points, point{e.ID, e.ID + ": " + r.Label, r.Scenario})
 			}
 		}
 		return points, nil
@@ -111,7 +148,7 @@ func (s *source) points(args, vary []string, all bool) (points []point, err erro
 		if err != nil {
 			return nil, err
 		}
-		points = append(points, point{strings.Join(c, " "), *p})
+		points = append(points, point{"", strings.Join(c, " "), *p})
 	}
 	return points, nil
 }
