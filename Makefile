@@ -80,9 +80,9 @@ evaluation: build ## document 001's section 5 by simulation, into bin/evaluation
 ifdef LARGE
 	bin/simonectl sim run configs/sim/million.yaml --seeds 1
 else
-	go test ./sim -run Acceptance -timeout 0 -v -sim.seeds=$(SEEDS)
-	bin/simonectl sim sweep --evaluation --seeds $(SEEDS) --out bin/evaluation >bin/evaluation.txt
+	GOGC=400 bin/simonectl sim sweep --evaluation --seeds $(SEEDS) --out bin/evaluation >bin/evaluation.txt
 	bin/simonectl sim report bin/evaluation --seeds $(SEEDS)
+	go test ./sim -run Acceptance -count=1 -timeout 0 -v -sim.seeds=$(SEEDS) -sim.results=$(CURDIR)/bin/evaluation
 endif
 
 clean: ## takes away what was built

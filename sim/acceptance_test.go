@@ -10,7 +10,10 @@ import (
 	"simone/sim/scenario"
 )
 
-var acceptanceSeeds = flag.Int("sim.seeds", 0, "seeds of TestAcceptance, at 3 s or so a run; less than 8 leave it out (make evaluation)")
+var (
+	acceptanceSeeds = flag.Int("sim.seeds", 0, "seeds of TestAcceptance, at 2 s or so a run; less than 8 leave it out (make evaluation)")
+	acceptanceRuns  = flag.String("sim.results", "", "directory with runs that TestAcceptance need not make again; it adds what it makes")
+)
 
 // What an independent implementation of the model gave, over ten seeds; within
 // is how far off the mean may be.
@@ -18,14 +21,21 @@ func TestAcceptance(t *testing.T) {
 	if *acceptanceSeeds < 8 {
 		t.Skip("-sim.seeds=8 runs it, for some minutes; the means of fewer are too far from each other")
 	}
+	results := NewResults()
+	if *acceptanceRuns != "" {
+		var err error
+		if results, err = OpenResults(*acceptanceRuns); err != nil {
+			t.Fatal(err)
+		}
+		defer results.Close()
+	}
 	value := func(t *testing.T, change func(*scenario.Parameters)) *Summary {
 		p := scenario.Default()
 		change(p)
-		s, err := Replicate(context.Background(), p, *acceptanceSeeds, nil, nil)
-		if err != nil {
+		if err := Sweep(context.Background(), []scenario.Parameters{*p}, *acceptanceSeeds, results, nil); err != nil {
 			t.Fatal(err)
 		}
-		return s
+		return results.Summary(p, *acceptanceSeeds)
 	}
 	var static *Summary
 	split := func(at float64) func(*scenario.Parameters) {

@@ -74,3 +74,32 @@ func TestDoneAtOnceChangesNothing(t *testing.T) {
 }
 
 type change = func(*scenario.Parameters)
+
+// The same with machines that do what a script says: jobs that never end by
+// themselves.
+func TestDoneAtOnceBesideAScript(t *testing.T) {
+	p := brief("paper")
+	p.Rho, p.Leaves, p.ReportCost, p.End, p.Warmup = 0, 64, 1.6, 4_000, 1_000
+	s := &Script{Costs: slices.Repeat([]float64{p.ReportCost}, p.Leaves), ILM: make([]int, p.Leaves), Candidates: make([]bool, p.Leaves)}
+	dice := stream(1, 2, 3)
+	for at := 100.0; at < p.End; at += 7 * uniform(&dice) {
+		s.Steps = append(s.Steps, Step{At: at, Node: int(dice.Uint64() % uint64(p.Leaves+p.ILMs)), Jobs: int(dice.Uint64() % 4)})
+	}
+	for leaf := range s.ILM {
+		s.ILM[leaf] = leaf % p.ILMs
+	}
+	if err := s.check(p); err != nil {
+		t.Fatal(err)
+	}
+	policy, err := PolicyByName(p.Policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with, without := newWorld(p, policy, s), newWorld(p, policy, s)
+	without.direct = false
+	mustRun(t, with)
+	mustRun(t, without)
+	if !slices.Equal(numbers(with), numbers(without)) {
+		t.Error("it makes a difference")
+	}
+}
