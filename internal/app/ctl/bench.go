@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -93,7 +94,8 @@ func (o *options) benchProcess() (func(ctx context.Context, args ...string) *exe
 // benchPoll runs the benchmark, this program being its other processes too.
 func (o *options) benchPoll(ctx context.Context, cfg pollbench.Config) error {
 	if cfg.Targets < 1 || cfg.Targets > maxTargets || cfg.Polls < 1 || cfg.Repetitions < 1 {
-		return usage("see bench poll --help", "%d targets, %d polls, %d repetitions", cfg.Targets, cfg.Polls, cfg.Repetitions)
+		return usage(fmt.Sprintf("targets are 1 to %d, and there is at least one poll and one repetition", maxTargets),
+			"%d targets, %d polls, %d repetitions", cfg.Targets, cfg.Polls, cfg.Repetitions)
 	}
 	command, err := o.benchProcess()
 	if err != nil {

@@ -83,7 +83,7 @@ func (o *options) benchILMProcesses() []*cobra.Command {
 // benchILM runs the benchmark, this program being its other processes too.
 func (o *options) benchILM(ctx context.Context, cfg ilmbench.Config) error {
 	if cfg.Devices < 1 || cfg.Devices > maxTargets || cfg.Rows < 1 || cfg.Rows > 1000 || cfg.Interval < time.Second || cfg.Interval > time.Hour || cfg.For < time.Second {
-		return usage("see bench ilm --help", "%d devices of %d rows, polled every %v, measured for %v", cfg.Devices, cfg.Rows, cfg.Interval, cfg.For)
+		return usage(fmt.Sprintf("devices are 1 to %d, rows 1 to 1000, the interval is 1s to 1h, and at least 1s is measured", maxTargets), "%d devices of %d rows, polled every %v, measured for %v", cfg.Devices, cfg.Rows, cfg.Interval, cfg.For)
 	}
 	command, err := o.benchProcess()
 	if err != nil {

@@ -29,6 +29,7 @@ type client struct {
 	timeout time.Duration
 	retries int
 	access  *access
+	anybody bool // it asks any SNMP agent, not a SIMONE node
 	stop    context.CancelFunc
 	ended   chan error
 }
@@ -90,7 +91,7 @@ func resolveAt(ctx context.Context, address string, otherwise uint16) (endpoint,
 	if err != nil {
 		return endpoint{}, &Failure{
 			Code: ExitUnreachable, Err: fmt.Errorf("look up %q: %w", host, err),
-			Hint: "check the host's name, or give --address an IP address",
+			Hint: "check the host's name, or write its IP address instead",
 		}
 	}
 	return endpoint{text, netip.AddrPortFrom(addrs[0].Unmap(), uint16(port))}, nil

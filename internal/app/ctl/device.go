@@ -89,7 +89,11 @@ func (o *options) play(ctx context.Context, p play, files []string) error {
 	}
 	players, err := openPlayers(cfg, p.each)
 	if err != nil {
-		return failed("is the address one of this machine's, and its port free? With --user, several devices take --each", "%w", err)
+		hint := "is the address one of this machine's, and its port free?"
+		if !p.each && len(devices) > 1 {
+			hint += " Several devices at one address need files of different names, and no --user; --each gives each an address of its own"
+		}
+		return failed(hint, "%w", err)
 	}
 	// Sockets are bound: who reads what follows can ask.
 	for i, d := range devices {

@@ -75,8 +75,11 @@ func (c *client) unanswered(to endpoint, name string, err error) *Failure {
 		return c.access.reported(to, name, report)
 	}
 	where := "is simoned or simone-tlm running there? check --address; "
-	if name == writer {
+	switch {
+	case name == writer:
 		where = "is it still running? "
+	case c.anybody:
+		where = "does an SNMP agent listen there, for this machine? its port is 161 unless it is given; "
 	}
 	return &Failure{
 		Code: ExitUnreachable,

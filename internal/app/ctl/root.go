@@ -32,15 +32,27 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer, extra ..
 func run(ctx context.Context, o *options, args []string, extra ...*cobra.Command) error {
 	root := newRoot(o, extra...)
 	root.SetArgs(append([]string{}, args...)) // nil would stand for those of the process
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return nil
 	}
 	if _, ok := errors.AsType[*Failure](err); !ok && o.parsing {
 		// What cobra itself finds wrong is in the command line.
-		return usage(root.CommandPath()+" --help shows how it goes", "%w", err)
+		return usage(howItGoes(c, err), "%w", err)
 	}
 	return err
+}
+
+// howItGoes says how a command is written that cobra finds wrong.
+func howItGoes(c *cobra.Command, err error) string {
+	if strings.Contains(err.Error(), "flag: 'v' in -v") { // as one asks snmpwalk
+		return "leave -v out: SNMPv2c is spoken, and SNMPv3 with --user"
+	}
+	hint := c.CommandPath() + " --help shows how it goes"
+	if use := strings.TrimPrefix(c.Use, c.Name()); use != "" {
+		hint = "it is " + c.CommandPath() + use + "; " + hint
+	}
+	return hint
 }
 
 // newRoot makes the command with all that are below it.

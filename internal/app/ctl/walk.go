@@ -69,7 +69,7 @@ func (o *options) reading(c *cobra.Command, args []string, f func(*reading) erro
 	for _, text := range args[1:] {
 		oid, err := mib.ParseOID(text)
 		if err != nil {
-			return usage("write OIDs as numbers, such as 1.3.6.1.2.1.1.3.0", "%w", err)
+			return usage("write OIDs as numbers, such as 1.3.6.1.2.1.1.3.0; snmptranslate -On gives that of a name", "%w", err)
 		}
 		r.roots = append(r.roots, oid)
 	}
@@ -87,6 +87,7 @@ func (o *options) reading(c *cobra.Command, args []string, f func(*reading) erro
 	if r.client, err = patient.open(); err != nil {
 		return err
 	}
+	r.anybody = true
 	err = f(r)
 	if e := r.out.Flush(); e != nil {
 		err = errors.Join(err, failed("", "write the output: %w", e))
