@@ -113,6 +113,7 @@ type Announce struct {
 	Child  mib.NodeID
 	Active bool
 	Under  mib.NodeID // the manager right above it, if that is not this one
+	Epoch  mib.Epoch  // at which that one has it: who has it at an older one is heard no more
 }
 
 // Outgrown tells the manager above of a row below that is at a newer epoch than

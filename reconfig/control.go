@@ -244,8 +244,5 @@ func (e *Engine) unmake(n *Node) {
 	n.Wanted, n.Retiring, n.Vouched = false, false, false
 	e.removeChild(n.ID)
 	e.save(n)
-	if e.state.Meta.Level > 0 {
-		e.do(Announce{Child: n.ID})
-	}
 	e.raiseOwner(n) // its row says now that it is a leaf
 }

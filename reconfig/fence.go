@@ -74,6 +74,9 @@ func (e *Engine) outrank(c *child, f mib.Fence) {
 		return
 	}
 	c.lost = false
+	if c.self && level > 0 { // an earlier life's, of which nothing is left (KeptTerm)
+		e.forgot()
+	}
 	term := max(e.state.Meta.Term, f.Term)
 	if own := e.state.Nodes[c.id]; slices.Compare(f.Own[:level], own.basis(level)) == 0 {
 		term = max(term, f.Own.Term(level))

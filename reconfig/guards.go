@@ -57,6 +57,8 @@ const (
 	GuardOwnLevel
 	GuardOutgrown
 	GuardOwnRow
+	GuardHeard
+	GuardRetract
 	GuardTrial // not a rule that is needed: without it moves wait for two slots
 )
 
@@ -64,7 +66,7 @@ var guardNames = []string{
 	"Claim", "ReadFence", "ReadAll", "TermRaise", "TermJump", "AnyTerm", "TermEpoch", "FreshEp", "AdoptMove", "TombRaise",
 	"CondStore", "Atomic", "WatermarkSlot", "WatermarkLog", "Hold", "Sampled", "FailFast", "DeadMove", "DropTell", "BanYields",
 	"Below", "IntentUp", "Audit", "Cleanup", "BootId", "StoreFirst", "OneTxn", "Filled", "CurBatch", "ChildFence", "Suspicion",
-	"DemoteLast", "Grant", "Relay", "Vouching", "Adoption", "Heirs", "LostChildren", "TakeBack", "KeptTerm", "Regrant", "OwnLevel", "Outgrown", "OwnRow", "Trial",
+	"DemoteLast", "Grant", "Relay", "Vouching", "Adoption", "Heirs", "LostChildren", "TakeBack", "KeptTerm", "Regrant", "OwnLevel", "Outgrown", "OwnRow", "Heard", "Retract", "Trial",
 }
 
 // Has reports whether all of some rules are in the set.

@@ -32,6 +32,10 @@ func (e *Engine) save(n *Node) {
 			n.Under = 0
 		}
 	}
+	if known && (old.Wanted || old.manages()) && !n.Wanted && !n.manages() && e.state.Meta.Level > 0 && !n.leaving() {
+		n.Unsaid = true
+		delete(e.said, n.ID)
+	}
 	e.want(n)
 	if n.Placed == n.Owner { // where the operator wanted it
 		n.Placed = 0
@@ -57,6 +61,11 @@ func (e *Engine) want(n *Node) {
 		e.deeper[n.ID] = struct{}{}
 	} else {
 		delete(e.deeper, n.ID)
+	}
+	if n.Unsaid = n.Unsaid && !n.Wanted && !n.manages() && !n.leaving(); n.Unsaid {
+		e.unsaid[n.ID] = struct{}{}
+	} else {
+		delete(e.unsaid, n.ID)
 	}
 	_, was := e.wanted[n.ID]
 	e.agenda.roles = e.agenda.roles || was || n.Wanted || n.Candidate && (e.short || !e.formed)

@@ -25,6 +25,8 @@ func (e *Engine) settleLeaving(n *Node) bool {
 	e.stale(n.Owner)
 	delete(e.wanted, n.ID)
 	delete(e.deeper, n.ID)
+	delete(e.unsaid, n.ID)
+	delete(e.said, n.ID)
 	delete(e.heardOf, n.ID)
 	delete(e.hosts, n.ID)
 	delete(e.state.Nodes, n.ID)

@@ -98,13 +98,10 @@ func (m *Middle) Take(now Instant, a Action) {
 			kind = mib.RecordILM
 		}
 		r := mib.Record{Kind: kind, Node: a.Child}
-		if a.Under != 0 {
-			r.Payload = underPayload(a.Under)
-		}
+		r.Payload = said{a.Under, a.Epoch}.payload()
 		m.list.log.add(r, now)
-		if head := m.list.log.head; a.Active {
-			m.marks = append(m.marks, relayMark{first: head, seq: head, child: a.Child, announces: true, vouch: a.Under == 0})
-		}
+		head := m.list.log.head
+		m.marks = append(m.marks, relayMark{first: head, seq: head, child: a.Child, announces: true, vouch: a.Active && a.Under == 0, retracts: !a.Active})
 	}
 }
 

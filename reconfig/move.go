@@ -118,6 +118,9 @@ func (e *Engine) commit(n *Node, c *child, fence uint32) {
 	e.state.Meta.Order++
 	e.dirtyMeta = true
 	n.Owner, n.Epoch, n.Fence, n.Order = c.id, n.Intent.Epoch, fence, e.state.Meta.Order
+	if n.Heard.Less(n.Epoch) { // what was said below an earlier owner
+		n.Heard = n.Epoch
+	}
 	n.Intent = Intent{}
 	if why == KindRestore && e.sought(n.ID) {
 		e.found(n, from)

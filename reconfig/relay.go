@@ -47,8 +47,9 @@ func (e *Engine) relay(c *child, ev LogRead) {
 			if !e.counts(c, &r) {
 				break
 			}
-			if len(r.Payload) == 0 { // of an ILM right below the child
-				r.Payload = underPayload(c.id)
+			if s, ok := parseSaid(r.Payload); ok && s.under == 0 { // of an ILM right below the child
+				s.under = c.id
+				r.Payload = s.payload()
 			}
 			fresh = append(fresh, r)
 		}
@@ -93,22 +94,28 @@ func (e *Engine) heard(c *child, r *mib.Record) {
 }
 
 // counts reports whether a child's word on an ILM below it counts: what an
-// earlier owner said, and was read late, does not.
+// earlier owner said, and was read late, does not, nor what a manager further
+// down said that had it before the one which was heard last (Heard).
 func (e *Engine) counts(c *child, r *mib.Record) bool {
 	n, known := e.state.Nodes[r.Node]
+	s, ok := parseSaid(r.Payload)
+	if !ok || s.epoch.Less(n.Heard) && e.keeps(GuardHeard) {
+		return false
+	}
 	return known && !n.Wanted && (c.id == n.Owner || c.id == n.Intent.Target || e.gone(n.Owner))
 }
 
 // announced takes what a child says of an ILM below it.
 func (e *Engine) announced(c *child, r *mib.Record) {
-	under, ok := parseUnder(r.Payload)
-	if ok && r.Kind == mib.RecordILM {
+	if s, ok := parseSaid(r.Payload); ok && r.Kind == mib.RecordILM && !s.epoch.Less(e.state.Nodes[r.Node].Heard) {
 		e.yield(c, r.Node)
 	}
-	if !ok || !e.counts(c, r) {
+	if !e.counts(c, r) {
 		return
 	}
+	s, _ := parseSaid(r.Payload)
 	n, _ := e.node(r.Node)
+	under := s.under
 	if under == 0 {
 		under = c.id
 	}
@@ -120,11 +127,16 @@ func (e *Engine) announced(c *child, r *mib.Record) {
 		return // whom it moves to has said it already
 	}
 	*n = n.clone()
+	heard := n.Heard
+	if n.Heard.Less(s.epoch) {
+		n.Heard = s.epoch
+	}
 	switch is := r.Kind == mib.RecordILM; {
 	case is && under != present:
 		n.Manager, n.Under = under == n.Owner, under
-	case !is && under == present:
+	case !is && present != 0 && (under == present || !s.epoch.IsZero()):
 		n.Manager, n.Under = false, 0
+	case heard != n.Heard:
 	default:
 		return
 	}
@@ -164,20 +176,24 @@ func (e *Engine) unwant(n *Node, why string) {
 	}
 }
 
-// underPayload is the payload of an announcement that was relayed: the manager
-// right above the node that it is about.
-func underPayload(id mib.NodeID) []byte { return binary.BigEndian.AppendUint32(nil, uint32(id)) }
+// said is the payload of an announcement: the manager right above the node that
+// it is about, 0 for the one whose log it is in, and the epoch at which that one
+// has the node.
+type said struct {
+	under mib.NodeID
+	epoch mib.Epoch
+}
 
-// parseUnder reads the payload of an announcement; 0 of an ILM right below the
-// child whose log it is in.
-func parseUnder(payload []byte) (mib.NodeID, bool) {
-	switch len(payload) {
-	case 0:
-		return 0, true
-	case 4:
-		return mib.NodeID(binary.BigEndian.Uint32(payload)), true
+func (s said) payload() []byte {
+	return s.epoch.Append(binary.BigEndian.AppendUint32(nil, uint32(s.under)))
+}
+
+func parseSaid(payload []byte) (s said, ok bool) {
+	if len(payload) != 4+mib.EpochLen {
+		return s, len(payload) == 0
 	}
-	return 0, false
+	ep, err := mib.ParseEpoch(payload[4:])
+	return said{mib.NodeID(binary.BigEndian.Uint32(payload)), ep}, err == nil
 }
 
 // relayed: the manager above has stored a child's records.
@@ -224,12 +240,63 @@ func (e *Engine) announce(c *child) {
 	n := e.state.Nodes[c.id]
 	if e.state.Meta.Level > 0 && !c.self && n.Wanted && c.report.Active && !c.announced && !c.silent && !c.lost {
 		c.announced = true
-		e.do(Announce{Child: c.id, Active: true})
+		e.do(Announce{Child: c.id, Active: true, Epoch: n.saidAt()})
 	}
+}
+
+// retract tells the manager above of nodes that are no ILMs any more, in each
+// life and to each manager until it is acknowledged: the log in which it stands
+// may be lost before it is read.
+func (e *Engine) retract() {
+	for _, id := range sortedKeys(e.unsaid) {
+		if _, done := e.said[id]; done {
+			continue
+		}
+		n := e.state.Nodes[id]
+		e.said[id] = struct{}{}
+		e.do(Announce{Child: id, Epoch: n.saidAt()})
+		if !e.keeps(GuardRetract) { // taken for read at once
+			e.retracted(id)
+		}
+	}
+}
+
+// saidAt is the epoch of what this manager says of a node: none that was heard
+// before is newer.
+func (n *Node) saidAt() mib.Epoch {
+	if n.Epoch.Less(n.Heard) {
+		return n.Heard
+	}
+	return n.Epoch
+}
+
+// forgot has the manager above be told of all that are leaves, as far as is
+// known after what was kept has been lost: which of them were ILMs is not.
+func (e *Engine) forgot() {
+	for _, id := range e.ids {
+		if n, _ := e.node(id); n.Candidate && !n.Wanted && !n.manages() && !n.leaving() {
+			*n = n.clone()
+			n.Unsaid = true
+			e.save(n)
+		}
+	}
+}
+
+// retracted: the manager above knows that a node is no ILM.
+func (e *Engine) retracted(id mib.NodeID) {
+	if n, known := e.node(id); known && n.Unsaid {
+		*n = n.clone()
+		n.Unsaid = false
+		e.save(n)
+	}
+	delete(e.said, id)
 }
 
 // announceDeeper tells a new manager above of the ILMs further down.
 func (e *Engine) announceDeeper() {
+	if e.state.Meta.Level > 0 {
+		e.retract()
+	}
 	if !e.herald {
 		return
 	}
@@ -239,7 +306,7 @@ func (e *Engine) announceDeeper() {
 		if n.Manager {
 			under = n.Owner
 		}
-		e.do(Announce{Child: n.ID, Active: true, Under: under})
+		e.do(Announce{Child: n.ID, Active: true, Under: under, Epoch: n.saidAt()})
 	}
 }
 

@@ -88,7 +88,7 @@ func TestGivenUpMoveForgetsWhoAnnouncedIt(t *testing.T) {
 		}
 		r := &mib.Record{Kind: mib.RecordILM, Node: 9}
 		if under != 0 {
-			r.Payload = underPayload(under)
+			r.Payload = said{under: under}.payload()
 		}
 		e.announced(e.children[3], r)
 		n, _ := e.node(9)

@@ -70,6 +70,12 @@ type Node struct {
 	// Under is the manager right above the node if it is an ILM further down:
 	// one below an ILM below its owner, or deeper. 0 if it is none.
 	Under mib.NodeID
+	// Heard is the epoch at which the manager that says so has the node: what
+	// one says that has it at an older epoch counts no more.
+	Heard mib.Epoch `json:",omitzero"`
+	// Unsaid says that the manager above may still take the node for an ILM,
+	// which it is no more.
+	Unsaid bool `json:",omitempty"`
 
 	Wanted   bool // is to be an ILM under this manager
 	Vouched  bool // the manager above knows that it is one: it may be given nodes

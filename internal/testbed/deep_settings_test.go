@@ -287,11 +287,6 @@ func TestTopKnowsEveryIlm(t *testing.T) {
 // node is polled by exactly one manager, and the top knows every ILM.
 func TestThreeLevelsUnderFaults(t *testing.T) {
 	for seed := uint64(1); seed <= max(*deepSeeds/3, 1); seed++ {
-		if *deepFirst+seed == 5 {
-			// What an ILM's former manager has announced is read after what the
-			// present one has, and overrules it at the top (docs/protocol.md, Open).
-			continue
-		}
 		d := NewDeep(*deepFirst+seed, 60, 24, deepestSettings())
 		d.Run(30 * time.Second)
 		for range 4 + d.Chance.IntN(10) {

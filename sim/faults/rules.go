@@ -52,6 +52,8 @@ func Breakables() []Breakable {
 		{reconfig.GuardRegrant, "a row that was lost is given at a newer epoch"},
 		{reconfig.GuardOutgrown, "who finds a row at a newer grant tells the manager above"},
 		{reconfig.GuardOwnRow, "the row of an ILM is its manager's, wherever newer ones are"},
+		{reconfig.GuardHeard, "of two managers that announce an ILM the one that has it at the newer epoch is believed"},
+		{reconfig.GuardRetract, "that a node is no ILM any more is said until it is known"},
 		{reconfig.GuardTakeBack, "an ILM that is drained takes back what it gave to those below"},
 	}
 }
