@@ -85,6 +85,9 @@ func (w *World) dispatch(ev event) {
 	case timedOut:
 		w.answer(ev.call, reconfig.ActionFailed{Action: ev.call.id, Why: reconfig.TimedOut, Text: "no answer"}, false)
 	case told:
+		if _, joins := ev.ev.(reconfig.NodeJoined); joins && ev.m != nil && ev.m.gone {
+			return // has waited for a process that was stopped: the inventory knows by now that it has left
+		}
 		if m := ev.mgr; m.life != 0 && (ev.m == nil || !w.links.blocked(ev.m.place, m.place) && !w.refuses(m, ev.m)) {
 			w.tell(m, stamp(ev.ev, m.at(w)))
 		}

@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -27,7 +28,7 @@ type Result struct {
 // Run runs a scenario. Its trace goes to trace, if that is not nil.
 func Run(s *Scenario, trace io.Writer) Result {
 	w := newWorld(s, trace)
-	w.judge()
+	w.judgeAll()
 	r := Result{
 		Violations: w.checks.broken, Triggers: s.Triggers(), Faults: s.Harms(), Steps: w.Steps, Polls: w.Polls, Samples: w.Samples, Planned: w.checks.moves,
 	}
@@ -94,6 +95,18 @@ func (w *World) moving() bool {
 		}
 	}
 	return false
+}
+
+// judgeAll is judge for a world of which nothing is known: what panics in it is
+// found as whatever else breaks a promise is, with the scenario that shows it.
+func (w *World) judgeAll() {
+	defer func() {
+		if p := recover(); p != nil {
+			w.trace("%s", debug.Stack())
+			w.fail("panic: %v", p)
+		}
+	}()
+	w.judge()
 }
 
 // judge runs a world to its end.
