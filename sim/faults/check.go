@@ -20,14 +20,18 @@ type checks struct {
 	fresh   []reconfig.Instant  // by node: when a sample of it was stored last
 	seen    slots               // samples that the top has been told, and stored the cursor of
 	reading reading
-	rival   bool // a second manager has been at work: it may destroy and trim
-	moves   int  // planned ones that were committed
-	taken   int  // nodes that the present step begins to take from silent owners
-	lost    bool // it calls somebody silent
+	failing map[rowAt]reconfig.Instant // when a manager was last told that a row does not reach its node
+	rival   bool                       // a second manager has been at work: it may destroy and trim
+	moves   int                        // planned ones that were committed
+	taken   int                        // nodes that the present step begins to take from silent owners
+	lost    bool                       // it calls somebody silent
 }
 
 // watch is a node as a manager has it.
 type watch struct{ manager, node mib.NodeID }
+
+// rowAt is a node's row at a child, as a manager sees it.
+type rowAt struct{ manager, child, node mib.NodeID }
 
 type ownership struct {
 	owner mib.NodeID
@@ -52,7 +56,7 @@ type suspicion struct {
 }
 
 func newChecks() checks {
-	return checks{readBy: make(map[watch]uint64), truth: make(map[watch]ownership), seen: make(slots)}
+	return checks{readBy: make(map[watch]uint64), truth: make(map[watch]ownership), failing: make(map[rowAt]reconfig.Instant), seen: make(slots)}
 }
 
 // reach makes room for one more machine.
@@ -107,6 +111,11 @@ func (w *World) beforeStep(m *manager, ev reconfig.Event) {
 		if ev.Report.Full && !m.rival {
 			at := watch{m.self, ev.Child}
 			k.readBy[at] = max(k.readBy[at], m.life)
+		}
+		for i := range ev.Report.Rows {
+			if r := &ev.Report.Rows[i]; r.Failing {
+				k.failing[rowAt{m.self, ev.Child, r.Row.Node}] = w.now
+			}
 		}
 	case reconfig.ChildSilent:
 		if !slices.ContainsFunc(m.engine.Children(), func(c reconfig.ChildStatus) bool { return c.ID == ev.Child }) {
@@ -347,6 +356,12 @@ func (w *World) checkSet(c *call, m *machine, a *reconfig.Control) {
 		}
 		o, at := w.machines[n.Owner], w.machines[t.Node]
 		if !o.up || r.Failing || r.Samples == 0 || !at.up || w.apart(by.place, o.place) || w.apart(m.place, at.place) || !w.apart(o.place, at.place) {
+			continue
+		}
+		// It has begun to work since the manager was told that it fails, as the
+		// owner's does: until it is told again, with no SET under way, it cannot
+		// know better.
+		if told, was := k.failing[rowAt{by.self, m.id, t.Node}]; was && w.now.Sub(told) <= by.settings.Probe+readTimeout {
 			continue
 		}
 		if or, have := o.list.Row(o.now(w), t.Node); have && or.Row.Epoch == n.Epoch && or.Samples == 0 {
