@@ -33,6 +33,7 @@ func (e *Engine) control() {
 		case n.Wanted && !c.self && (!c.report.Active || c.settings != settings):
 			e.send(c, ControlSet{Verb: Promote, Settings: settings})
 		case len(l.rows) > 0:
+			e.stages(c, l.rows)
 			e.send(c, ControlSet{Verb: Stage, Apply: mib.Apply{Stage: l.rows}})
 		case len(l.gone) > 0:
 			e.send(c, ControlSet{Verb: Release, Apply: mib.Apply{Destroy: l.gone}})
@@ -40,6 +41,15 @@ func (e *Engine) control() {
 			e.send(c, ControlSet{Verb: Demote})
 		default:
 			e.acknowledge(c)
+		}
+	}
+}
+
+// stages notes from which slots on nodes are staged where they move to.
+func (e *Engine) stages(c *child, rows []mib.SupportRow) {
+	for i := range rows {
+		if n := e.state.Nodes[rows[i].Node]; n.Intent.Target == c.id {
+			e.stagedFrom[n.ID] = rows[i].Slot
 		}
 	}
 }

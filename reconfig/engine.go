@@ -46,6 +46,7 @@ type Engine struct {
 	formed      bool                        // the first ILMs have been promoted
 	formBy      Instant                     // until when nodes wait for ILMs that are being promoted
 	openedAt    map[mib.NodeID]Instant      // when a node's intent was opened
+	stagedFrom  map[mib.NodeID]uint32       // the slot from which a node was last staged where it moves to
 	heardOf     map[mib.NodeID]Instant      // when the owner got the node or last had a record of it, with levels below
 	since       Instant                     // when this life began
 	committed   map[mib.NodeID]Instant      // when a node got its owner, for those whose earlier owners' rows are not gone
@@ -110,7 +111,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 		newer: make(map[mib.NodeID]mib.Epoch), unsaid: make(map[mib.NodeID]struct{}), said: make(map[mib.NodeID]struct{}), called: make(map[mib.NodeID]Instant), heirs: make(map[mib.NodeID][]mib.NodeID), heirsUntil: make(map[mib.NodeID]Instant),
 		failing: make(map[mib.NodeID]bool), askedAt: make(map[mib.NodeID]Instant), quietUntil: make(map[mib.NodeID]Instant), spurned: make(map[mib.NodeID]Instant),
 		scouts: make(map[mib.NodeID]*scout), addressed: make(map[mib.NodeID]mib.Epoch), searches: make(map[mib.NodeID]*search), heardOf: make(map[mib.NodeID]Instant), promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
-		wanted: make(map[mib.NodeID]struct{}), deeper: make(map[mib.NodeID]struct{}), open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant),
+		wanted: make(map[mib.NodeID]struct{}), deeper: make(map[mib.NodeID]struct{}), open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant), stagedFrom: make(map[mib.NodeID]uint32),
 		moving: make(map[mib.NodeID]struct{}), tied: make(map[mib.NodeID]map[mib.NodeID]struct{}), holders: make(map[mib.NodeID][]mib.NodeID),
 		agenda:     agenda{nodes: make(map[mib.NodeID]struct{}), waiting: make(map[mib.NodeID]struct{})},
 		dirtyNodes: make(map[mib.NodeID]struct{}), dirtyLedgers: make(map[mib.NodeID]struct{}), dirtyCursors: make(map[mib.NodeID]struct{}),

@@ -21,6 +21,7 @@ func (e *Engine) openIntent(n *Node, target mib.NodeID, why Kind) {
 	}
 	n.Intent = Intent{Target: target, Epoch: e.newEpoch(n), Why: why}
 	e.openedAt[n.ID] = e.now
+	delete(e.stagedFrom, n.ID)
 	for _, id := range [...]mib.NodeID{n.Owner, target} { // look at both rows soon
 		if c := e.children[id]; c != nil {
 			c.probeAt = min(c.probeAt, e.now)
@@ -169,6 +170,7 @@ func (e *Engine) settleAll() {
 		if e.settled(id) {
 			delete(e.open, id)
 			delete(e.openedAt, id)
+			delete(e.stagedFrom, id)
 			delete(e.committed, id)
 		} else {
 			e.enrol(id)
@@ -336,6 +338,9 @@ func (e *Engine) processTarget(n *Node, c *child, r *seenRow, ep mib.Epoch) bool
 	if fence == 0 {
 		fence = r.Row.Slot
 	}
+	// It may have had the row from a move that was given up: what it polled then
+	// was read when nobody counted it.
+	fence = max(fence, e.stagedFrom[n.ID])
 	switch {
 	case unwanted && !ownerGone && n.Intent.Why != KindAdopt:
 		e.abort(n, fmt.Sprintf("ILM %d is drained or excluded", c.id))
