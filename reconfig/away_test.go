@@ -122,3 +122,36 @@ func TestClockSetWhileRowsAreAway(t *testing.T) {
 		})
 	}
 }
+
+// What comes from an owner for slots that are long filled tells that its numbers
+// have gone back, where nobody has seen a list start: at a manager below it one
+// did, whose clock was set back. Its row is looked at, and written again.
+func TestFilledSlotsTellThatNumbersWentBack(t *testing.T) {
+	now := Instant(1e18)
+	e := New(State{Meta: Meta{High: mib.Epoch{1<<16 | 2}}, Nodes: map[mib.NodeID]Node{
+		2: {ID: 2, Kind: mib.KindLeaf, Owner: 1, Wanted: true, Epoch: mib.Epoch{1<<16 | 1}},
+		3: {ID: 3, Kind: mib.KindLeaf, Owner: 2, Epoch: mib.Epoch{1<<16 | 2}, Zero: now.Add(-65 * time.Second)},
+	}, Ledgers: map[mib.NodeID]Ledger{3: {Runs: []Run{{1, 65}}}}}, DefaultSettings(), 1)
+	e.settings.Interval = time.Second
+	if _, err := e.Step(Restarted{At: At{now}}); err != nil {
+		t.Fatal(err)
+	}
+	c, epoch := e.children[2], e.state.Nodes[3].Epoch
+	c.claimed, c.seen, c.full, c.report.Active = true, true, false, true
+	brings := func(slot uint32, age time.Duration) {
+		clear(e.open)
+		e.accept(c, &mib.Record{Kind: mib.RecordSample, Node: 3, Slot: slot, Age: age})
+	}
+	brings(60, 5*time.Second)
+	if _, open := e.open[3]; open {
+		t.Error("a sample that came twice opens the node")
+	}
+	brings(28, 0)
+	if _, open := e.open[3]; !open {
+		t.Fatal("nobody looks at the row")
+	}
+	e.setRow(c, &seenRow{RowReport{Row: mib.SupportRow{Node: 3, Epoch: epoch, Slot: 29, Interval: time.Second}}, now})
+	if e.settled(3) || !e.settle(3) || !epoch.Less(e.state.Nodes[3].Epoch) {
+		t.Errorf("the row stays as it is: node %+v", e.state.Nodes[3])
+	}
+}

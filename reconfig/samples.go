@@ -1,6 +1,10 @@
 package reconfig
 
-import "simone/mib"
+import (
+	"time"
+
+	"simone/mib"
+)
 
 // logRead takes what a child's log brought: samples and cursor go into one
 // transaction, and only what is stored is acknowledged.
@@ -59,6 +63,9 @@ func (e *Engine) accept(c *child, r *mib.Record) {
 	switch {
 	case n.Owner == c.id || n.wasOwner(c.id) || n.Intent.Target != c.id && e.stands(&n, &s):
 		l.Runs = append([]Run(nil), l.Runs...)
+		if n.Owner == c.id && l.Filled(s.Slot) {
+			e.renumber(&n, &s)
+		}
 		e.fill(&l, s)
 		if e.overtaken(&n, &l) {
 			e.touch(n.ID)
@@ -86,6 +93,18 @@ func (e *Engine) stands(n *Node, s *Stored) bool {
 	every := e.interval(n)
 	since := s.At.Sub(due(n.Zero, every, s.Slot))
 	return e.layered() && since > -every && since < 2*every
+}
+
+// renumber takes the owner's schedule from a sample whose slot is filled, if it is
+// of another schedule than the manager knows: its list, or one below it that this
+// manager does not see start, counts from an earlier slot since its clock was set
+// back. Its row is to be looked at, and given the slots that are due (behind).
+func (e *Engine) renumber(n *Node, s *Stored) {
+	every := e.interval(n)
+	if s.At.Sub(due(n.Zero, every, s.Slot)) > 2*every {
+		n.Zero = s.At.Add(-time.Duration(s.Slot) * every)
+		e.state.Nodes[n.ID] = *n // not worth a write of its own
+	}
 }
 
 // overtaken reports whether slots are filled that are not due yet, as the
