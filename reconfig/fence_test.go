@@ -57,3 +57,33 @@ func TestFenceOfSecondMoveToTheSameTarget(t *testing.T) {
 		t.Errorf("owner %d, its samples count from slot %d on, want %d", n.Owner, n.Fence, staged)
 	}
 }
+
+// How far the log of an earlier owner is to be read is asked each time that it
+// becomes one: where it stood the last time it has passed since.
+func TestLogOfOwnerOnceMoreIsReadAgain(t *testing.T) {
+	const node, from, to = 3, 2, 4
+	e := New(State{
+		Nodes: map[mib.NodeID]Node{
+			from: {ID: from, Kind: mib.KindLeaf, Owner: 1, Wanted: true},
+			to:   {ID: to, Kind: mib.KindLeaf, Owner: 1, Wanted: true},
+			node: {ID: node, Kind: mib.KindLeaf, Owner: from},
+		},
+		Cursors: map[mib.NodeID]Cursor{from: {Incarnation: 7, Seq: 50}},
+	}, DefaultSettings(), 1)
+	if _, err := e.Step(Restarted{At: At{1e18}}); err != nil {
+		t.Fatal(err)
+	}
+	c := e.children[from]
+	c.report.Log = Cursor{Incarnation: 7, Seq: 40}
+	if !e.logReadTo(c, node) {
+		t.Fatal("a log that is read is not taken for it")
+	}
+	c.report.Log.Seq = 90 // it owns the node once more, and polls
+	n, _ := e.node(node)
+	*n = n.clone()
+	n.Intent = Intent{Target: to, Epoch: e.newEpoch(n), Why: KindDrain}
+	e.commit(n, e.children[to], 1)
+	if e.logReadTo(c, node) {
+		t.Error("its log is taken for read, which it is only to where it stood before")
+	}
+}

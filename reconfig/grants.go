@@ -74,7 +74,7 @@ func (e *Engine) keepsOwnRow(n *Node, at mib.NodeID) bool {
 		return false
 	}
 	*n = n.clone()
-	n.addPrev(at)
+	e.owes(n, at)
 	if n.Owner == self {
 		e.letGo(n)
 		n.Intent = Intent{}

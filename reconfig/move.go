@@ -63,7 +63,7 @@ func (e *Engine) managesAt(n *Node, child mib.NodeID) bool {
 func (e *Engine) letGo(n *Node) {
 	if t := n.Intent.Target; n.Intent.Why == KindAdopt && e.children[t] != nil {
 		e.takeHeld(n.ID)
-		n.addPrev(t)
+		e.owes(n, t)
 	}
 	e.dropHeld(n.ID)
 }
@@ -100,7 +100,7 @@ func (e *Engine) raiseOwner(n *Node) {
 // that AdoptMove asks for.
 func (e *Engine) takeAsOwner(n *Node, id mib.NodeID) {
 	if n.Owner != 0 && e.children[n.Owner] != nil {
-		n.addPrev(n.Owner)
+		e.owes(n, n.Owner)
 	}
 	n.removePrev(id)
 	n.Owner, n.Intent = id, Intent{}
@@ -112,7 +112,7 @@ func (e *Engine) takeAsOwner(n *Node, id mib.NodeID) {
 func (e *Engine) commit(n *Node, c *child, fence uint32) {
 	from := n.Owner
 	if from != 0 && from != c.id && e.children[from] != nil {
-		n.addPrev(from)
+		e.owes(n, from)
 	}
 	n.removePrev(c.id)
 	why := n.Intent.Why
@@ -139,6 +139,16 @@ func (e *Engine) commit(n *Node, c *child, fence uint32) {
 	}
 	if old := e.children[from]; old != nil {
 		old.probeAt = min(old.probeAt, e.now)
+	}
+}
+
+// owes notes that a child may still have the node's row, and what it has polled by
+// it in its log. How far that is to be read is found out anew: it may have been one
+// that owes before, and has polled since.
+func (e *Engine) owes(n *Node, id mib.NodeID) {
+	n.addPrev(id)
+	if c := e.children[id]; c != nil {
+		delete(c.marks, n.ID)
 	}
 }
 
