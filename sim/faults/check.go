@@ -24,6 +24,7 @@ type checks struct {
 	rival   bool                       // a second manager has been at work: it may destroy and trim
 	moves   int                        // planned ones that were committed
 	taken   int                        // nodes that the present step begins to take from silent owners
+	left    int                        // nodes that it has had itself and commits elsewhere
 	lost    bool                       // it calls somebody silent
 }
 
@@ -105,7 +106,7 @@ func (w *World) fail(format string, args ...any) {
 // beforeStep looks at an event that an engine is about to be told.
 func (w *World) beforeStep(m *manager, ev reconfig.Event) {
 	k := &w.checks
-	k.taken, k.lost = 0, false
+	k.taken, k.left, k.lost = 0, 0, false
 	switch ev := ev.(type) {
 	case reconfig.ChildReported:
 		if ev.Report.Full && !m.rival {
@@ -203,7 +204,7 @@ func (w *World) checkBudget(m *manager, round *reconfig.Round) {
 	if moves == 0 {
 		return
 	}
-	longest, own := 1, 0
+	longest, own := 1, w.checks.left // a step commits after its round
 	for _, c := range round.Children {
 		longest = max(longest, c.Nodes)
 	}
@@ -234,6 +235,9 @@ func (w *World) checkTxn(m *manager, t *reconfig.Txn) {
 		}
 		if old.Owner != 0 && n.Owner != old.Owner && old.Intent.Why != reconfig.KindFailover && old.Intent.Why != reconfig.KindAdopt {
 			k.moves++
+		}
+		if old.Owner == m.self && n.Owner != m.self {
+			k.left++
 		}
 		if n.Owner == old.Owner && n.Epoch == old.Epoch || n.Kind < 0 {
 			continue
