@@ -18,7 +18,9 @@ import (
 // and the CPU's speed. Where there is time to spare that is what the others
 // took in the mean since the last measurement; where there is none it is how
 // many want to run. A cgroup with a quota is a machine of its own: so much
-// slower, with those who are in it.
+// slower, with those who are in it and nobody else; whoever is given a quota can
+// have it, whatever others do meanwhile. Where those in it have used it up nothing
+// runs until the next period begins, which is as if there were as many more.
 func (c *Collector) readContention(r *reading) error {
 	cpus := float64(c.cpus)
 	share, measured := r.value("cpu")
@@ -32,11 +34,13 @@ func (c *Collector) readContention(r *reading) error {
 		others = max(others, queue)
 	}
 	speed := cpuSpeed()
-	if g, ok := c.cgroup.limits(); ok {
-		others = max(others, float64(g.running))
+	g, grouped := c.cgroup.limits()
+	if grouped {
+		others = g.others(c.last.group, cpus)
 		cpus = min(cpus, g.cpus)
 		speed *= min(cpus, 1)
 	}
+	c.last.group = g
 	r.set(mib.MetricLoad, max((1+others)/max(cpus, 1)-1, 0))
 	r.set(mib.MetricSpeed, 100*speed)
 	return nil
@@ -83,8 +87,22 @@ type cgroup struct {
 
 // groupLimits are what a group may use, and who wants it.
 type groupLimits struct {
-	cpus    float64
-	running int // its other processes that run or are ready to
+	cpus      float64
+	running   int    // threads of its other processes that run or are ready to
+	periods   uint64 // in which any of its processes ran, so far
+	throttled uint64 // of them: in which the quota was used up
+}
+
+// others gives with how many processes another one would share a machine of so
+// many CPUs; before is what the last measurement said.
+func (l groupLimits) others(before groupLimits, cpus float64) float64 {
+	k := float64(l.running)
+	if k == 0 || before.periods == 0 || l.periods <= before.periods || l.throttled < before.throttled {
+		return k
+	}
+	short := min(float64(l.throttled-before.throttled)/float64(l.periods-before.periods), 1)
+	runs := min(l.cpus/min(k, max(cpus, 1)), 1) // of a period whose quota is used up
+	return (1+k)/(1-short*(1-runs)) - 1
 }
 
 // limits gives those of this process's group; ok is false if it has no quota.
@@ -109,6 +127,7 @@ func (g cgroup) limits() (l groupLimits, ok bool) {
 		}
 		if ok {
 			l.running = g.running(read(dir, "cgroup.procs"))
+			l.periods, l.throttled = periods(read(dir, "cpu.stat"))
 			return l, true
 		}
 	}
@@ -146,13 +165,40 @@ func quota(text string) (cpus float64, ok bool) {
 	return most / period, true
 }
 
-// running counts the processes that run or are ready to, but for this one.
+// periods reads a cpu.stat, which is alike in both versions.
+func periods(text string) (all, throttled uint64) {
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, err := strconv.ParseUint(value, 10, 64)
+		switch {
+		case err != nil:
+		case name == "nr_periods":
+			all = n
+		case name == "nr_throttled":
+			throttled = n
+		}
+	}
+	return all, throttled
+}
+
+// running counts the threads that run or are ready to, but for those of this
+// process: what state a process is said to be in is that of its first thread,
+// which may wait for the others.
 func (g cgroup) running(pids string) (n int) {
 	for pid := range strings.FieldsSeq(pids) {
-		stat := read(filepath.Join(g.proc, pid), "stat")
-		after := strings.LastIndex(stat, ")") // the name before it may have anything in it
-		if pid != strconv.Itoa(os.Getpid()) && after >= 0 && strings.HasPrefix(stat[after+1:], " R") {
-			n++
+		if pid == strconv.Itoa(os.Getpid()) {
+			continue
+		}
+		threads, err := os.ReadDir(filepath.Join(g.proc, pid, "task"))
+		if err != nil {
+			continue // it has ended
+		}
+		for _, t := range threads {
+			stat := read(filepath.Join(g.proc, pid, "task", t.Name()), "stat")
+			after := strings.LastIndex(stat, ")") // the name before it may have anything in it
+			if after >= 0 && strings.HasPrefix(stat[after+1:], " R") {
+				n++
+			}
 		}
 	}
 	return n

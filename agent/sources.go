@@ -28,6 +28,7 @@ type last struct {
 	nets    map[string]traffic
 	ownAt   time.Time
 	ownTime time.Duration
+	group   groupLimits
 }
 
 // traffic is what went in and out of a device since it came up, in octets.
