@@ -338,6 +338,12 @@ func (w walk) Ask(to netip.AddrPort, walker mib.Walker) {
 	w.by.Start(r, func(a mib.Response) {
 		a.Left, a.Attempts = left, 1
 		walker.Walked(to, &a)
+		if a.Err == nil && a.Status != mib.NoError {
+			a.Err = errRefused
+		}
 		walker.Ended(to, a.Err)
 	})
 }
+
+// errRefused is that of a walk that an agent does not answer as it should.
+var errRefused = errors.New("refused")

@@ -238,21 +238,24 @@ func (f *flight) Ended(to netip.AddrPort, err error) {
 	}
 }
 
-// ended ends the poll, or gives what is to be asked instead: of who does not
-// answer when asked for tables along with scalars, these alone. From then on both
+// ended ends the poll, or gives what is to be asked instead: of who answers
+// nothing when asked for tables along with scalars, these alone. From then on both
 // are asked for apart, until tables are read whole again.
 func (f *flight) ended(err error) mib.Query {
 	h := f.host
 	state, have := h.nodes[f.poll.Row.Node]
-	if have {
-		state.along = err == nil
-	}
 	along := f.along
 	f.along = false
+	if have {
+		// An agent that goes wrong over it, as it knows no non-repeaters, is
+		// spared.
+		state.apart = state.apart || along && err != nil && !errors.Is(err, mib.ErrTimeout)
+		state.along = err == nil && !state.apart
+	}
 	if err != nil {
 		h.log.Debug("tables were not read whole", "node", f.poll.Row.Node, "err", err)
 	}
-	if along && !f.some && errors.Is(err, mib.ErrTimeout) {
+	if along && !f.some && err != nil {
 		f.asked = stretch{0, len(f.question.vars)}
 		return f.question.alone
 	}

@@ -234,6 +234,7 @@ type rowState struct {
 	at         netip.AddrPort
 	most       int     // variables that the node is asked for at a time, as more were too big; 0: all
 	along      bool    // its tables were read whole: scalars are read along with them
+	apart      bool    // that has gone wrong: they are not any more
 	debt       float64 // to shedding
 	row        string  // the profiles that the row names
 	profiles   string  // those that it comes to, or what leaves them to be chosen

@@ -254,6 +254,35 @@ func TestScalarsAreReadAlongWithTables(t *testing.T) {
 	})
 }
 
+// An agent that goes wrong over non-repeaters is asked so once, and apart from
+// then on.
+func TestScalarsAreReadApartWhereTheyMustBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held, oven := baker(t, 0)
+		m := &machine{vars: func() []mib.Variable {
+			return []mib.Variable{is(upTimeName, mib.Ticks(100_000)), is(fuelName, mib.Gauge(7)), is(loavesName+".3", mib.Counter32(7))}
+		}}
+		b := newBench(t, func(cfg *Config) { cfg.Profiles = func() *profile.Set { return held } })
+		var along atomic.Int64
+		b.poller.answer = func(r mib.Request) (mib.Response, time.Duration, bool) {
+			if r.NonRepeaters > 0 {
+				along.Add(1)
+				return mib.Response{Status: mib.GenErr}, time.Millisecond, true
+			}
+			return m.answer(r)
+		}
+		b.run(t)
+		b.promote(t)
+		r := row(20, 1)
+		r.Profile = oven.Ref()
+		b.stage(t, r)
+		time.Sleep(6500 * time.Millisecond)
+		if n, s := along.Load(), b.samples(t, 20); n != 1 || len(s) < 6 || len(s[len(s)-1].Values) != 2 || b.Counts().Failures > 0 {
+			t.Errorf("asked along %d times, samples %+v, counts %+v", n, s, b.Counts())
+		}
+	})
+}
+
 // A table that is silent in the middle costs the sample nothing of what came
 // before, and what is configured anew holds from the next poll on.
 func TestTablesThatEndAndProfilesThatChange(t *testing.T) {
