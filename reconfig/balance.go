@@ -63,7 +63,7 @@ func (Balance) Decide(v View) []Transformation {
 	d := newBalanceRound(v)
 	d.relocate()
 	d.shed()
-	level := !d.unequal()
+	level := d.Unlike == 0 && !unequal(d.Children)
 	if level {
 		d.relieve()
 	}

@@ -14,6 +14,7 @@ type memory struct {
 	grown   bool    // the policy has had an ILM promoted
 	grownAt float64 // the sum of utilisations then
 	usual   float64 // nodes x intensity of an ILM, in the mean of the last rounds
+	unlike  int     // View.Unlike
 }
 
 // past is what is remembered of one ILM.
@@ -41,6 +42,10 @@ const usualRounds = 64
 
 // worked notes what ILMs have to do.
 func (m *memory) worked(ilms []ChildView) {
+	if m.unlike--; unequal(ilms) {
+		m.unlike = steadyRounds
+	}
+	m.unlike = max(m.unlike, 0)
 	sum := 0.0
 	for i := range ilms {
 		if !ilms[i].Host.Known {

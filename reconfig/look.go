@@ -2,9 +2,7 @@ package reconfig
 
 import (
 	"fmt"
-	"math"
 	"slices"
-	"time"
 
 	"simone/mib"
 )
@@ -68,7 +66,7 @@ func (e *Engine) lookOn(t Transformation) {
 		e.lookAt(t)
 		return
 	}
-	e.credit.nodes += float64(t.moves())
+	e.spend(-float64(t.moves()))
 	e.verdict(t.From, fmt.Sprintf("%v: no machine that was asked is as idle as it said", t.Kind))
 }
 
@@ -100,68 +98,6 @@ func (e *Engine) allTold() bool {
 type reactive interface {
 	// React decides on what does not wait for the next trigger.
 	React(View) []Transformation
-}
-
-// credit is what the budget of moves per hour has left.
-type credit struct {
-	nodes float64
-	at    Instant // when it was counted; 0: never
-}
-
-const (
-	// pollsPerMove is how many polls there are at least for each node that a
-	// policy moves, if the settings say nothing: at a poll each 10 s eight
-	// moves an hour for each node.
-	pollsPerMove = 47
-	// savedShare is how much of an hour's budget may be saved up, so that in
-	// no hour more than that is moved beyond the budget.
-	savedShare = 0.1
-	// savedLists is how many of the longest lists may be, at least.
-	savedLists = 2
-)
-
-// movesPerHour is how many nodes a policy may move in an hour.
-func (e *Engine) movesPerHour() float64 {
-	if e.settings.MovesPerHour > 0 {
-		return float64(e.settings.MovesPerHour)
-	}
-	return float64(len(e.ids)) * time.Hour.Seconds() / e.settings.Interval.Seconds() / pollsPerMove
-}
-
-// refill counts what has come into the budget since it was last counted; most
-// is what can be saved up.
-func (e *Engine) refill() (most float64) {
-	perHour, longest := e.movesPerHour(), 0
-	for _, c := range e.line {
-		longest = max(longest, len(e.owned[c.id]))
-	}
-	most = max(savedShare*perHour, savedLists*float64(longest+1))
-	if e.credit.at == 0 {
-		e.credit.nodes = most / 2
-	} else {
-		e.credit.nodes = math.Min(e.credit.nodes+perHour*e.now.Sub(e.credit.at).Hours(), most)
-	}
-	e.credit.at = e.now
-	return most
-}
-
-// limited reports whether the budget of moves per hour holds for the policy:
-// document 001's rule knows none, unless it is given one.
-func (e *Engine) limited() bool {
-	return e.settings.MovesPerHour > 0 || e.policy.Name() == Balance{}.Name()
-}
-
-// moves is how many nodes a transformation moves: one that makes an ILM of a
-// machine brings that node's own row to the manager.
-func (t *Transformation) moves() int {
-	n := len(t.Nodes)
-	if t.Promote {
-		n++
-	}
-	if t.Demote {
-		n++
-	}
-	return n
 }
 
 // asking says which machines are being asked, or are about to become ILMs.

@@ -132,11 +132,15 @@ type View struct {
 	Hosts []HostView
 	Turn  uint64
 	// Credit is how many nodes may be moved now by the budget of moves per
-	// hour, and CreditMost how many can be saved up.
-	Credit, CreditMost float64
+	// hour, and Price what a move has to gain, in terms of what it has where
+	// that budget is no bound; 0: 1.
+	Credit, Price float64
 	// Usual is what ILMs had to do in the mean of the last rounds, in nodes x
 	// intensity; 0: not known.
 	Usual float64
+	// Unlike is for how many more rounds what ILMs report is of a time when
+	// their machines differed in what they have to do beside.
+	Unlike int
 	// Allows reports whether a node may be moved to an ILM, as zones,
 	// credentials and earlier failures have it; nil: any to any.
 	Allows func(node, to mib.NodeID) bool

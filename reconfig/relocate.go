@@ -22,15 +22,12 @@ import (
 // Under constant load every such move lessens the sum of intensities by a
 // factor's difference, so that there is an end to them.
 //
-// The factor follows from the budget of moves per hour: leastFactor when as
-// much is saved up as can be, and more the less there is. So the moves that
-// gain most are made, whatever the load, and the budget is kept.
+// The factor follows from the budget of moves per hour: it is leastFactor times
+// the price of a move (credit.go). So the moves that gain most are made, whatever
+// the load, and the budget is kept.
 
 const (
-	leastFactor = 2.5
-	// scarcity is how the factor grows as the budget is used up: with two fifths
-	// of it left it is 3, with a tenth 4.
-	scarcity       = 0.2
+	leastFactor    = 2.5
 	clearlyLighter = 0.8 // a machine of less than this share of another's intensity
 	shortList      = 4   // machines that are considered for one ILM
 )
@@ -44,12 +41,7 @@ func (Balance) React(v View) []Transformation {
 }
 
 // factor is by how much a machine must be lighter.
-func (d *balanceRound) factor() float64 {
-	if !(d.CreditMost > 0) {
-		return leastFactor
-	}
-	return leastFactor * math.Pow(min(d.credit/d.CreditMost, 1), -scarcity)
-}
+func (d *balanceRound) factor() float64 { return leastFactor * max(d.Price, 1) }
 
 // relocate moves the ILMs that are worst off to the lightest machines.
 func (d *balanceRound) relocate() {
@@ -169,11 +161,11 @@ func (c *balanceILM) work() float64 { return float64(c.rows) * c.Host.intensity(
 // unequal reports whether ILMs' machines differ in what they have to do beside.
 // Then utilisations and temperatures tell of that, and of a time that is past,
 // more than of lists: ILMs move or shed, and are not levelled.
-func (d *balanceRound) unequal() bool {
+func unequal(ilms []ChildView) bool {
 	least, most := math.Inf(1), 0.0
-	for _, c := range d.every {
-		if c.Host.Known {
-			least, most = min(least, c.Host.intensity()), max(most, c.Host.intensity())
+	for i := range ilms {
+		if h := ilms[i].Host; h.Known {
+			least, most = min(least, h.intensity()), max(most, h.intensity())
 		}
 	}
 	return most >= burden*least

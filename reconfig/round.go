@@ -65,6 +65,7 @@ func (e *Engine) runRound() {
 	}
 	e.spare = view.Budget
 	e.memory.worked(view.Children)
+	view.Unlike = e.memory.unlike
 	e.admit(e.policy.Decide(view), &view)
 }
 
@@ -78,7 +79,7 @@ func (e *Engine) admit(ts []Transformation, view *View) {
 		}
 		left := e.spare
 		if e.limited() {
-			left = min(left, int(e.credit.nodes))
+			left = min(left, int(e.credit.left))
 		}
 		if len(t.Nodes) > left {
 			if t.Demote || left <= 0 {
@@ -91,7 +92,7 @@ func (e *Engine) admit(ts []Transformation, view *View) {
 			continue
 		}
 		e.spare -= len(t.Nodes)
-		e.credit.nodes -= float64(t.moves())
+		e.spend(float64(t.moves()))
 		if t.Demote && !t.Promote {
 			active--
 		}
@@ -112,8 +113,8 @@ func (e *Engine) paused() bool { return e.state.Meta.Paused || e.settings.Paused
 // view is what the policy is shown, and the round's record of it.
 func (e *Engine) view() (View, Round) {
 	s := e.settings
-	most := e.refill()
-	v := View{Usual: e.memory.usual, Credit: e.credit.nodes, CreditMost: most,
+	e.refill()
+	v := View{Usual: e.memory.usual, Credit: e.credit.left, Price: e.credit.price(),
 		Thresholds: s.Thresholds, MinILMs: s.MinILMs, MaxILMs: s.MaxILMs, MigrateToColdest: s.MigrateToColdest,
 		Budget: e.budget(), Grown: e.memory.grown, GrownAt: e.memory.grownAt, Allows: e.mayMove}
 	r := Round{At: e.now}
