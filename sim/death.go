@@ -186,6 +186,9 @@ func (w *world) uncovered() (mean, most float64) {
 func (w *world) revive(c corpse) {
 	s := &w.stations[c.station]
 	s.down = false
+	if w.steered != nil {
+		w.steered.late[c.ilm] = true
+	}
 	if w.revived != nil {
 		w.revived(w)
 		w.chargeAll()

@@ -82,6 +82,9 @@ func TestEngineFailsOver(t *testing.T) {
 			if mean < 15 || mean > 20+p.Poll || most > 3*p.Poll {
 				t.Errorf("leaves are uncovered for %.1f, at most %.1f", mean, most)
 			}
+			if w.rec.skipped > w.rec.uncovered.n {
+				t.Errorf("%d polls were skipped: what was due at a dead ILM is not", w.rec.skipped)
+			}
 			for leaf := range w.Leaves {
 				if n, ok := w.steered.engine.Node(nodeID(int32(leaf))); !ok || n.Owner == 0 {
 					t.Errorf("leaf %d is nobody's", leaf)

@@ -29,6 +29,7 @@ type steered struct {
 	due   [][]int32           // by leaf: the ILMs that are to poll it in this sweep
 	slots map[flight]asking   // polls that are out
 	mute  []reconfig.ActionID // asked of who is dead
+	late  map[int32]bool      // ILMs that are back, and have not polled since
 	load  uint32              // the metrics of a host's load
 	speed uint32              // and speed
 }
@@ -76,7 +77,7 @@ func (w *world) span(units float64) time.Duration { return time.Duration(units *
 func (w *world) steer(policy string, roam bool) {
 	s := &steered{
 		w: w, lists: make([]*reconfig.List, len(w.nodes)), owners: make(map[mib.NodeID]mib.NodeID),
-		due: make([][]int32, w.Leaves), slots: make(map[flight]asking),
+		due: make([][]int32, w.Leaves), slots: make(map[flight]asking), late: make(map[int32]bool),
 		load: mib.MetricNumber(mib.ProfileSimone, mib.MetricLoad), speed: mib.MetricNumber(mib.ProfileSimone, mib.MetricSpeed),
 	}
 	w.steered = s
@@ -380,7 +381,10 @@ func (s *steered) takeDue(ilm int32) {
 			s.due[node] = append(s.due[node], ilm)
 		}
 	}
-	s.w.rec.skip(s.w.now, int(list.SkippedPolls-skipped))
+	if !s.late[ilm] { // what was due while it was dead is not skipped for want of time
+		s.w.rec.skip(s.w.now, int(list.SkippedPolls-skipped))
+	}
+	delete(s.late, ilm)
 }
 
 // tryAll makes the polls that do not wait for their slot.
