@@ -14,7 +14,7 @@ import (
 
 // model is raised when the same scenario gives other numbers than before, so
 // that results of different models are not mixed.
-const model = 1
+const model = 2
 
 // Results holds outcomes of runs by their parameters, in memory and, if
 // opened from a directory, in a file there.

@@ -79,7 +79,7 @@ func TestSweepResumes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := file.WriteString(`{"model":1,"scen`); err != nil {
+	if _, err := file.WriteString(`{"model":2,"scen`); err != nil {
 		t.Fatal(err)
 	}
 	file.Close()
