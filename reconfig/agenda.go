@@ -65,7 +65,7 @@ func (e *Engine) concern(ev Event) {
 		e.stir(e.children[ev.Child])
 	case LogRead:
 		e.stir(e.children[ev.Child])
-	case NodeJoined, ActionDone, ActionFailed, Relayed, Unrelayed, Retracted, Measured: // these stir whom they concern
+	case NodeJoined, ActionDone, ActionFailed, Relayed, Unrelayed, Measured: // these stir whom they concern
 	case Ticked:
 		e.agenda.all = e.agenda.all || e.now.Sub(e.agenda.looked) >= e.settings.Probe/lookShare
 	default:

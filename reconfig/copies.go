@@ -1,10 +1,6 @@
 package reconfig
 
-import (
-	"slices"
-
-	"simone/mib"
-)
+import "simone/mib"
 
 // relayMark says what the parent has got of a child when it has acknowledged
 // the List's log to seq, unless some of it fell off before.
@@ -13,8 +9,7 @@ type relayMark struct {
 	child      mib.NodeID
 	cursor     Cursor
 	announces  bool // it is an announcement,
-	vouch      bool // and of an ILM right below,
-	retracts   bool // or of one that is none any more
+	vouch      bool // and of an ILM right below
 }
 
 // copy takes what a manager below has logged into the List's log, as far as
@@ -50,7 +45,7 @@ func (m *Middle) passed(at At) []Event {
 	log := &m.list.log
 	kept := m.marks[:0]
 	broken, unheard := make(map[mib.NodeID]bool), false
-	for i, k := range m.marks {
+	for _, k := range m.marks {
 		fell := k.first <= k.seq && k.first <= log.fell
 		switch {
 		case fell && k.announces:
@@ -62,10 +57,6 @@ func (m *Middle) passed(at At) []Event {
 			kept = append(kept, k)
 		case k.vouch:
 			out = append(out, Vouched{At: at, Child: k.child})
-		case k.retracts && slices.ContainsFunc(m.marks[i+1:], func(o relayMark) bool { return o.announces && o.child == k.child }):
-			// Something else has been said of it since.
-		case k.retracts:
-			out = append(out, Retracted{At: at, Child: k.child})
 		case !k.announces:
 			out = append(out, Relayed{At: at, Child: k.child, Cursor: k.cursor})
 		}

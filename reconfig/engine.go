@@ -59,7 +59,7 @@ type Engine struct {
 	spurned     map[mib.NodeID]Instant      // not to be promoted before
 	askedAt     map[mib.NodeID]Instant      // since when a node has waited to go where an operator asked
 	quietUntil  map[mib.NodeID]Instant      // after a move was given up: none but a failover before
-	unsaid      map[mib.NodeID]struct{}     // nodes with Unsaid set
+	ended       map[mib.NodeID]struct{}     // nodes with Ended set
 	said        map[mib.NodeID]struct{}     // those that this life has told the manager above
 	newer       map[mib.NodeID]mib.Epoch    // rows at newer epochs than granted, of which the manager above was told
 	called      map[mib.NodeID]Instant      // nodes that call themselves ILMs and may be below their owners
@@ -108,7 +108,7 @@ func New(state State, settings Settings, seed uint64) *Engine {
 	e := &Engine{
 		settings: settings, chance: rand.New(rand.NewPCG(seed, 0x51)), state: state,
 		children: make(map[mib.NodeID]*child), owned: make(map[mib.NodeID]map[mib.NodeID]struct{}),
-		newer: make(map[mib.NodeID]mib.Epoch), unsaid: make(map[mib.NodeID]struct{}), said: make(map[mib.NodeID]struct{}), called: make(map[mib.NodeID]Instant), heirs: make(map[mib.NodeID][]mib.NodeID), heirsUntil: make(map[mib.NodeID]Instant),
+		newer: make(map[mib.NodeID]mib.Epoch), ended: make(map[mib.NodeID]struct{}), said: make(map[mib.NodeID]struct{}), called: make(map[mib.NodeID]Instant), heirs: make(map[mib.NodeID][]mib.NodeID), heirsUntil: make(map[mib.NodeID]Instant),
 		failing: make(map[mib.NodeID]bool), askedAt: make(map[mib.NodeID]Instant), quietUntil: make(map[mib.NodeID]Instant), spurned: make(map[mib.NodeID]Instant),
 		scouts: make(map[mib.NodeID]*scout), addressed: make(map[mib.NodeID]mib.Epoch), searches: make(map[mib.NodeID]*search), heardOf: make(map[mib.NodeID]Instant), promoting: make(map[mib.NodeID]bool), committed: make(map[mib.NodeID]Instant),
 		wanted: make(map[mib.NodeID]struct{}), deeper: make(map[mib.NodeID]struct{}), open: make(map[mib.NodeID]struct{}), openedAt: make(map[mib.NodeID]Instant), stagedFrom: make(map[mib.NodeID]uint32),
@@ -198,8 +198,6 @@ func (e *Engine) Step(ev Event) ([]Action, error) {
 		e.depth.load = ev.Load
 	case Vouched:
 		e.vouched(ev.Child)
-	case Retracted:
-		e.retracted(ev.Child)
 	default:
 		return nil, fmt.Errorf("unknown event %T", ev)
 	}

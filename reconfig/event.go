@@ -158,13 +158,6 @@ type Vouched struct {
 	Child mib.NodeID
 }
 
-// Retracted says that the manager above knows of a node that it is no ILM any
-// more.
-type Retracted struct {
-	At
-	Child mib.NodeID
-}
-
 // Measured tells what its children have cost the manager since it was told
 // last.
 type Measured struct {

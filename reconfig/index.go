@@ -33,7 +33,7 @@ func (e *Engine) save(n *Node) {
 		}
 	}
 	if known && (old.Wanted || old.manages()) && !n.Wanted && !n.manages() && e.state.Meta.Level > 0 && !n.leaving() {
-		n.Unsaid = true
+		n.Ended = true
 		delete(e.said, n.ID)
 	}
 	e.want(n)
@@ -62,10 +62,10 @@ func (e *Engine) want(n *Node) {
 	} else {
 		delete(e.deeper, n.ID)
 	}
-	if n.Unsaid = n.Unsaid && !n.Wanted && !n.manages() && !n.leaving(); n.Unsaid {
-		e.unsaid[n.ID] = struct{}{}
+	if n.Ended = n.Ended && !n.Wanted && !n.manages() && !n.leaving(); n.Ended {
+		e.ended[n.ID] = struct{}{}
 	} else {
-		delete(e.unsaid, n.ID)
+		delete(e.ended, n.ID)
 	}
 	_, was := e.wanted[n.ID]
 	e.agenda.roles = e.agenda.roles || was || n.Wanted || n.Candidate && (e.short || !e.formed)

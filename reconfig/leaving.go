@@ -25,7 +25,7 @@ func (e *Engine) settleLeaving(n *Node) bool {
 	e.stale(n.Owner)
 	delete(e.wanted, n.ID)
 	delete(e.deeper, n.ID)
-	delete(e.unsaid, n.ID)
+	delete(e.ended, n.ID)
 	delete(e.said, n.ID)
 	delete(e.heardOf, n.ID)
 	delete(e.hosts, n.ID)

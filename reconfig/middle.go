@@ -101,7 +101,7 @@ func (m *Middle) Take(now Instant, a Action) {
 		r.Payload = said{a.Under, a.Epoch}.payload()
 		m.list.log.add(r, now)
 		head := m.list.log.head
-		m.marks = append(m.marks, relayMark{first: head, seq: head, child: a.Child, announces: true, vouch: a.Active && a.Under == 0, retracts: !a.Active})
+		m.marks = append(m.marks, relayMark{first: head, seq: head, child: a.Child, announces: true, vouch: a.Active && a.Under == 0})
 	}
 }
 

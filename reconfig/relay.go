@@ -245,18 +245,20 @@ func (e *Engine) announce(c *child) {
 }
 
 // retract tells the manager above of nodes that are no ILMs any more, in each
-// life and to each manager until it is acknowledged: the log in which it stands
-// may be lost before it is read.
+// life and to each manager: what it has heard may be from another, and what was
+// said once may have been lost with the log, or read by another top only.
 func (e *Engine) retract() {
-	for _, id := range sortedKeys(e.unsaid) {
+	for _, id := range sortedKeys(e.ended) {
 		if _, done := e.said[id]; done {
 			continue
 		}
-		n := e.state.Nodes[id]
+		n, _ := e.node(id)
 		e.said[id] = struct{}{}
 		e.do(Announce{Child: id, Epoch: n.saidAt()})
-		if !e.keeps(GuardRetract) { // taken for read at once
-			e.retracted(id)
+		if !e.keeps(GuardRetract) { // said once
+			*n = n.clone()
+			n.Ended = false
+			e.save(n)
 		}
 	}
 }
@@ -276,20 +278,10 @@ func (e *Engine) forgot() {
 	for _, id := range e.ids {
 		if n, _ := e.node(id); n.Candidate && !n.Wanted && !n.manages() && !n.leaving() {
 			*n = n.clone()
-			n.Unsaid = true
+			n.Ended = true
 			e.save(n)
 		}
 	}
-}
-
-// retracted: the manager above knows that a node is no ILM.
-func (e *Engine) retracted(id mib.NodeID) {
-	if n, known := e.node(id); known && n.Unsaid {
-		*n = n.clone()
-		n.Unsaid = false
-		e.save(n)
-	}
-	delete(e.said, id)
 }
 
 // announceDeeper tells a new manager above of the ILMs further down.

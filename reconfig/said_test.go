@@ -41,9 +41,9 @@ func TestNewerManagersAreBelieved(t *testing.T) {
 	}
 }
 
-// That a node is no ILM any more the manager above is told until it knows: again
-// in each life, and when what was said fell off the log (Retract).
-func TestLeavesAreAnnouncedUntilItIsKnown(t *testing.T) {
+// That a node is no ILM any more each manager above is told, in each life, and
+// again when what was said fell off the log (Retract).
+func TestLeavesAreAnnouncedAgain(t *testing.T) {
 	e := newLayered(t, 1, Node{ID: 9, Owner: 1, Grant: mib.Epoch{5}, Epoch: mib.Epoch{5, 1<<16 | 3}, Wanted: true})
 	told := func(actions []Action) bool {
 		return slices.ContainsFunc(actions, func(a Action) bool {
@@ -71,46 +71,23 @@ func TestLeavesAreAnnouncedUntilItIsKnown(t *testing.T) {
 	if !told(step(Claimed{At{start}})) {
 		t.Error("another one is not told, or what fell off is not said again")
 	}
-	for _, known := range []bool{false, true} {
-		if known {
-			step(Retracted{At{start}, 9})
-		}
-		state := State{Meta: e.state.Meta, Nodes: map[mib.NodeID]Node{}}
-		for id, n := range e.state.Nodes {
-			state.Nodes[id] = n
-		}
-		life := New(state, e.settings, 1)
-		actions, err := life.Step(Restarted{At: At{start}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range life.line {
-			c.claimed, c.seen, c.full, c.reportAt, c.report.Active = true, true, false, start, true
-		}
-		more, err := life.Step(Claimed{At{start}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if told(append(actions, more...)) == known {
-			t.Errorf("the manager above knows: %v; it is told by the next life: %v", known, !known)
-		}
+	state := State{Meta: e.state.Meta, Nodes: map[mib.NodeID]Node{}}
+	for id, n := range e.state.Nodes {
+		state.Nodes[id] = n
 	}
-}
-
-// The log of an ILM tells its engine when the manager above has read that a node
-// is a leaf, unless something else has been said of it since.
-func TestRetractionsAreAcknowledged(t *testing.T) {
-	for _, since := range []bool{false, true} {
-		c := newCopiesTest(t)
-		c.Take(start, Announce{Child: 5})
-		seq := c.Log().Head()
-		if since {
-			c.Take(start, Announce{Child: 5, Active: true})
-		}
-		c.mustSet(start, ControlSet{Verb: Acknowledge, Cursor: seq})
-		got := slices.ContainsFunc(c.Events(start), func(ev Event) bool { r, is := ev.(Retracted); return is && r.Child == 5 })
-		if got == since {
-			t.Errorf("said to be an ILM again: %v; known to be a leaf: %v", since, got)
-		}
+	e = New(state, e.settings, 1)
+	actions := step(Restarted{At: At{start}})
+	for _, c := range e.line {
+		c.claimed, c.seen, c.full, c.reportAt, c.report.Active = true, true, false, start, true
+	}
+	if !told(append(actions, step(Relayed{At: At{start}})...)) {
+		t.Error("the next life does not tell")
+	}
+	n, _ = e.node(9)
+	*n = n.clone()
+	n.Wanted = true
+	e.save(n)
+	if told(step(Claimed{At{start}})) {
+		t.Error("an ILM is said to be a leaf")
 	}
 }

@@ -73,9 +73,9 @@ type Node struct {
 	// Heard is the epoch at which the manager that says so has the node: what
 	// one says that has it at an older epoch counts no more.
 	Heard mib.Epoch `json:",omitzero"`
-	// Unsaid says that the manager above may still take the node for an ILM,
-	// which it is no more.
-	Unsaid bool `json:",omitempty"`
+	// Ended says that the node has been an ILM below this manager, and is none any
+	// more: a manager above may still take it for one.
+	Ended bool `json:",omitempty"`
 
 	Wanted   bool // is to be an ILM under this manager
 	Vouched  bool // the manager above knows that it is one: it may be given nodes

@@ -53,7 +53,7 @@ func Breakables() []Breakable {
 		{reconfig.GuardOutgrown, "who finds a row at a newer grant tells the manager above"},
 		{reconfig.GuardOwnRow, "the row of an ILM is its manager's, wherever newer ones are"},
 		{reconfig.GuardHeard, "of two managers that announce an ILM the one that has it at the newer epoch is believed"},
-		{reconfig.GuardRetract, "that a node is no ILM any more is said until it is known"},
+		{reconfig.GuardRetract, "that a node is no ILM any more is said in each life and to each manager above"},
 		{reconfig.GuardTakeBack, "an ILM that is drained takes back what it gave to those below"},
 	}
 }
