@@ -74,6 +74,7 @@ type Engine struct {
 	spare       int     // nodes that may still be moved until the next round
 	rose        Instant // when an ILM's machine was found to have more to do than it had; 0: not since
 	credit      credit
+	lessons     yield
 	depth       depth
 	round       Round
 	counters    Counters

@@ -66,6 +66,12 @@ func (e *Engine) runRound() {
 	e.spare = view.Budget
 	e.memory.worked(view.Children)
 	view.Unlike = e.memory.unlike
+	e.lessons.look(view.Children, func(id mib.NodeID) (HostLoad, bool) {
+		n := e.state.Nodes[id]
+		h, known := e.hostLoad(id, n.Interval)
+		return h.HostLoad, known
+	})
+	view.Price = e.credit.price() * e.lessons.dearer()
 	e.admit(e.policy.Decide(view), &view)
 }
 
@@ -114,7 +120,7 @@ func (e *Engine) paused() bool { return e.state.Meta.Paused || e.settings.Paused
 func (e *Engine) view() (View, Round) {
 	s := e.settings
 	e.refill()
-	v := View{Usual: e.memory.usual, Credit: e.credit.left, Price: e.credit.price(),
+	v := View{Usual: e.memory.usual, Credit: e.credit.left, Price: e.credit.price() * e.lessons.dearer(),
 		Thresholds: s.Thresholds, MinILMs: s.MinILMs, MaxILMs: s.MaxILMs, MigrateToColdest: s.MigrateToColdest,
 		Budget: e.budget(), Grown: e.memory.grown, GrownAt: e.memory.grownAt, Allows: e.mayMove}
 	r := Round{At: e.now}
@@ -301,6 +307,7 @@ func (e *Engine) enact(t Transformation) {
 		}
 	}
 	e.memory.began(e.now, t)
+	e.watch(t)
 	e.follow = append(e.follow, following{Transformation: t, fromT: e.temperature(t.From), toT: e.temperature(t.To)})
 }
 
