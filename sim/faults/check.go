@@ -26,6 +26,7 @@ type checks struct {
 	taken   int                        // nodes that the present step begins to take from silent owners
 	left    int                        // nodes that it has had itself and commits elsewhere
 	lost    bool                       // it calls somebody silent
+	heirs   map[watch]mib.NodeID       // who has a node right below an ILM that is lost in the calm
 }
 
 // watch is a node as a manager has it.
@@ -232,6 +233,9 @@ func (w *World) checkTxn(m *manager, t *reconfig.Txn) {
 		old := m.store.Nodes[n.ID]
 		if n.Intent.Why == reconfig.KindFailover && n.Intent.Target != 0 && n.Intent.Target != old.Intent.Target && !n.Wanted { // an ILM is its manager's own to look after
 			k.taken++
+			if heir, has := k.heirs[watch{m.self, n.ID}]; has && n.Intent.Target != heir {
+				w.fail("node %d: manager %d gives it to %d, but ILM %d has it, which was below the one that is lost", n.ID, m.self, n.Intent.Target, heir)
+			}
 		}
 		if old.Owner != 0 && n.Owner != old.Owner && old.Intent.Why != reconfig.KindFailover && old.Intent.Why != reconfig.KindAdopt {
 			k.moves++

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"simone/mib"
+	"simone/reconfig"
 )
 
 // Result is what came of a scenario.
@@ -184,8 +185,10 @@ func (w *World) kills() {
 	victim := up[w.scenario.Kill%len(up)]
 	w.trace("--- node %d is killed to see how long its nodes are without a manager", victim.place)
 	polled := w.polledBelow(victim)
+	w.expectHeirs(victim, polled)
 	w.crash(victim)
 	at, limit := w.Elapsed(), w.covers()
+	end := w.now.Add(limit)
 	for w.nobodys() > 0 && w.Elapsed()-at <= limit && len(w.checks.broken) == 0 {
 		w.run(50 * time.Millisecond)
 	}
@@ -195,7 +198,9 @@ func (w *World) kills() {
 	if len(w.checks.broken) == 0 {
 		w.checkHeirs(victim, polled)
 	}
-	w.run(2 * time.Second)
+	// It is back when what it had below has been taken over, not before it is missed.
+	w.run(max(end.Sub(w.now), 2*time.Second))
+	w.checks.heirs = nil
 	if !w.scenario.Abandon && !victim.up {
 		w.restart(victim)
 	}
@@ -213,6 +218,22 @@ func (w *World) polledBelow(m *machine) map[*machine][]mib.NodeID {
 		}
 	}
 	return below
+}
+
+// expectHeirs notes who right below an ILM that is about to be lost has its nodes:
+// the manager above is to find them there, not to give them to others.
+func (w *World) expectHeirs(victim *machine, polled map[*machine][]mib.NodeID) {
+	w.checks.heirs = make(map[watch]mib.NodeID)
+	for _, by := range w.managers() {
+		if by.host == victim || !slices.ContainsFunc(by.engine.Children(), func(c reconfig.ChildStatus) bool { return c.ID == victim.id }) {
+			continue
+		}
+		for heir, ids := range polled {
+			for _, id := range ids {
+				w.checks.heirs[watch{by.self, id}] = heir.id
+			}
+		}
+	}
 }
 
 // checkHeirs: what the ILMs below one that was lost poll stays with them.
