@@ -213,3 +213,31 @@ func TestPaceOfARowThatIsBehind(t *testing.T) {
 		t.Errorf("it is polled in %v", at.Sub(now))
 	}
 }
+
+// A row that was taken away and granted again before the engine has compared is
+// polled here, so it is reported, at its grant, and in the digest: else nobody
+// would see that the node is polled further down as well.
+func TestRowGrantedAgainUnseen(t *testing.T) {
+	l := newListTest(t, ListLimits{})
+	m := NewMiddle(l.List, New(State{Meta: Meta{Self: 9, Level: 1}}, DefaultSettings(), 1))
+	l.mustSet(start, stage(row(2, 1)))
+	ch, refusal := m.Plan(ControlSet{Verb: Release, Fence: mib.Fence{Parent: 9, Term: 1, Seq: 1}, Apply: mib.Apply{Destroy: []mib.Tombstone{{Node: 2, Epoch: mib.Epoch{1, 1<<16 | 1}}}}})
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	l.Apply(start, ch)
+	if r := m.Report(start, nil, true); len(r.Rows) > 0 || r.Digest != (mib.Digest{}) {
+		t.Fatalf("a row that is away is reported: %+v, digest %+v", r.Rows, r.Digest)
+	}
+	l.mustSet(start, release(2, 1))
+	l.mustSet(start, stage(row(2, 2)))
+	r := m.Report(start, nil, true)
+	if len(r.Rows) != 1 || r.Rows[0].Row.Epoch != row(2, 2).Epoch {
+		t.Fatalf("reported: %+v", r.Rows)
+	}
+	var want mib.Digest
+	want.Add(2, row(2, 2).Epoch)
+	if r.Digest != want {
+		t.Errorf("digest %+v, want %+v", r.Digest, want)
+	}
+}

@@ -418,12 +418,22 @@ func (l *List) toggleInner(e *entry, in bool) {
 		l.polled.RemoveNode(e.Row.Node)
 	}
 	switch {
-	case e.Away || e.Inner.IsZero():
+	case e.Away:
 	case in:
-		l.inner.Add(e.Row.Node, e.Inner)
+		l.inner.Add(e.Row.Node, e.innerEpoch())
 	default:
-		l.inner.Remove(e.Row.Node, e.Inner)
+		l.inner.Remove(e.Row.Node, e.innerEpoch())
 	}
+}
+
+// innerEpoch is the epoch of a row for this manager's own engine: its grant, until
+// the engine has given it one. A row that was taken away and granted again before
+// the engine has seen that is polled here, whomever that has given the node to.
+func (r *ListRow) innerEpoch() mib.Epoch {
+	if r.Inner.IsZero() {
+		return r.Row.Epoch
+	}
+	return r.Inner
 }
 
 // NextRow is the first node on the list after id, for walks.

@@ -148,11 +148,11 @@ func (m *Middle) Report(now Instant, ids []mib.NodeID, full bool) Report {
 	}
 	for _, id := range ids {
 		e := m.list.rows[id]
-		if e == nil || e.Away || e.Inner.IsZero() {
+		if e == nil || e.Away {
 			continue
 		}
 		s, _ := m.list.Row(now, id)
-		s.Row.Epoch = e.Inner
+		s.Row.Epoch = e.innerEpoch()
 		r.Rows = append(r.Rows, RowReport{Row: s.Row, First: e.ownFirst, Samples: e.ownSamples, Failing: s.Failing, Cost: s.Cost})
 	}
 	return r
