@@ -112,7 +112,7 @@ func Profiles() []Profile {
 		{Name: "uptime", Unit: "seconds", Help: "Since the machine started."},
 		{Name: "simone_cpu", Unit: "percent", Help: "CPU time that SIMONE itself uses (intrusion)."},
 		{Name: "simone_rss", Unit: "octets", Help: "Memory that SIMONE itself uses."},
-		{Name: MetricLoad, Unit: "processes", Help: "Processes that another one would share each CPU with: now or in the mean since the last refresh, whichever is more, without SIMONE's own. In a control group with a quota: threads of that group, and as many more as what it waits for its next period comes to."},
+		{Name: MetricLoad, Unit: "processes", Help: "Processes that one more would share each CPU with: now or in the mean since the last refresh, whichever is more, without SIMONE's own. In a control group with a quota: threads of that group, and as many more as what it waits for its next period comes to."},
 		{Name: MetricSpeed, Unit: "percent", Help: "Speed of a CPU, 100 being that of the reference machine."},
 	} {
 		m.Profile, m.Scale = ProfileSimone, 1
