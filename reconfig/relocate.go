@@ -80,6 +80,9 @@ func (d *balanceRound) relocate() {
 		t.To = to.ID
 		t.Seen = fmt.Sprintf("%s other jobs at speed %s, %s times as heavy as node %d, whose last report says %s at speed %s",
 			formatStu(from.Host.Load), formatStu(from.Host.speed()), formatStu(here/to.intensity()), to.ID, formatStu(to.Load), formatStu(to.speed()))
+		if factor > leastFactor {
+			t.Seen += fmt.Sprintf(" (%s are asked for, by what moves cost now)", formatStu(factor))
+		}
 		t.Expected = fmt.Sprintf("latency falls from %s to about %s stu for %s", formatStu(from.Temperature), formatStu(from.Temperature*to.intensity()/here), countNodes(len(t.Nodes)))
 		d.taken[to.ID] = true
 		from.touched = true
